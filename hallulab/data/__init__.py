@@ -1,0 +1,1 @@
+"""Where examples come from: generated worlds, image folders, question sets."""

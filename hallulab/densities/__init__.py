@@ -1,0 +1,1 @@
+"""From features of genuine samples to regions: mixtures, thresholds, HCDR frames."""

@@ -1,0 +1,1 @@
+"""The accelerate-managed core: presets, placement, queue, generation."""

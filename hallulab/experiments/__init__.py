@@ -1,0 +1,1 @@
+"""One experiment per file: settings in, records out."""

@@ -1,0 +1,1 @@
+"""One verdict, three front ends: words, pictures, coins."""

@@ -1,0 +1,1 @@
+"""The definitions and theorems of [LHZSL] and [KNVZ] on plain arrays."""
