@@ -274,20 +274,20 @@ def _chain_of(arrays: dict[str, np.ndarray]) -> Pipeline:
     components = arrays["pca.components"]
     pca = PCA(len(components))
     pca.mean_, pca.components_ = arrays["pca.mean"], components
-    pca.n_components_, pca.n_features_in_ = components.shape
+    pca.n_components_, pca.n_features_in_ = components.shape  # pyright: ignore[reportAttributeAccessIssue]
     pca.explained_variance_ = np.ones(
         len(components)
     )  # read only when whitening, which this chain never does
     scaler = StandardScaler()
     scaler.mean_, scaler.scale_ = arrays["scaler.mean"], arrays["scaler.scale"]
-    scaler.var_, scaler.n_features_in_ = scaler.scale_**2, len(scaler.scale_)
-    normalizer = Normalizer()
-    return make_pipeline(normalizer, pca, scaler)
+    scaler.var_ = scaler.scale_**2
+    scaler.n_features_in_ = len(scaler.scale_)  # pyright: ignore[reportAttributeAccessIssue]
+    return make_pipeline(Normalizer(), pca, scaler)
 
 
 def _mixture_of(weights: np.ndarray, means: np.ndarray, variances: np.ndarray) -> GaussianMixture:
     mixture = GaussianMixture(len(weights), covariance_type="diag")
     mixture.weights_, mixture.means_, mixture.covariances_ = weights, means, variances
     mixture.precisions_cholesky_ = 1 / np.sqrt(variances)
-    mixture.n_features_in_ = means.shape[1]
+    mixture.n_features_in_ = means.shape[1]  # pyright: ignore[reportAttributeAccessIssue]
     return mixture

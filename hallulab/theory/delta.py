@@ -32,4 +32,4 @@ def is_delta_hallucination(log_density: ArrayLike, log_delta: ArrayLike) -> NDAr
 
     Returns: shape (n,).
     """
-    return ~inside_regions(log_density, log_delta).any(axis=1)
+    return np.logical_not(np.any(inside_regions(log_density, log_delta), axis=1))
