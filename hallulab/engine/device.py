@@ -1,0 +1,76 @@
+"""The device this process computes on: which one, in what precision, with how much memory."""
+
+from pathlib import Path
+
+import psutil
+import torch
+from accelerate import PartialState
+
+from hallulab.engine.presets import DTYPE_CHOICES
+from hallulab.errors import RefusedInputError
+
+MEMORY_SHARE = 0.8
+"""Share of the memory that is free at the start which models may fill; activations need the rest."""
+_CGROUP_FILES = (
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+)
+
+
+def choose_device(name: str | None = None) -> torch.device:
+    """The device accelerate gives this process, or the named one ("cpu", "cuda", "cuda:1", "mps")."""
+    if name is None:
+        return _with_index(torch.device(PartialState().device or "cpu"))
+    try:
+        device = _with_index(torch.device(name))
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise RefusedInputError(
+            f"cannot use the device {name!r}: use cpu, or a GPU this machine has such as cuda:0"
+        ) from error
+    return device
+
+
+def choose_dtype(wanted: DTYPE_CHOICES, device: torch.device) -> torch.dtype:
+    """The number format of the weights, by name or "auto".
+
+    "auto" is bfloat16 on GPUs that have it, float16 on other GPUs, float32 everywhere else.
+    """
+    if wanted != "auto":
+        return getattr(torch, wanted)
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    return torch.float32
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory that models could still take on this device."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_host_bytes()
+
+
+def free_host_bytes() -> int:
+    """Main memory that is available to this process, within its container's limit."""
+    return min([psutil.virtual_memory().available, *_free_in_container()])
+
+
+def default_budget_bytes(device: torch.device) -> int:
+    """The memory that models may fill when nobody says how much."""
+    return int(MEMORY_SHARE * free_bytes(device))
+
+
+def _with_index(device: torch.device) -> torch.device:
+    """`cuda` as `cuda:0`: accelerate's hooks compare devices, and the two spellings differ."""
+    return torch.device("cuda", torch.cuda.current_device()) if str(device) == "cuda" else device
+
+
+def _free_in_container() -> list[int]:
+    """What a memory-limited container leaves, if there is one."""
+    free = []
+    for limit_file, used_file in _CGROUP_FILES:
+        try:
+            limit, used = (Path(file).read_text().strip() for file in (limit_file, used_file))
+        except OSError:
+            continue
+        if limit.isdigit():  # "max" means no limit
+            free.append(max(0, int(limit) - int(used)))
+    return free
