@@ -1,0 +1,6 @@
+"""How a hint is written into a prompt, the same everywhere (Def. 5.1 of [LHZSL]: a hint selects one latent state)."""
+
+
+def hinted_prompt(question: str, state: str) -> str:
+    """The question with `state` given as a hint on its own line."""
+    return f"{question}\nHint: {state}"
