@@ -1,0 +1,52 @@
+"""The page: the order of its tabs, and how it is served."""
+
+import os
+
+import gradio as gr
+
+from hallulab.engine.core import Engine
+from hallulab.engine.presets import DEFAULT_PRESET, load_preset
+from hallulab.ui.look import CSS, theme
+from hallulab.ui.session import Session
+from hallulab.ui.tabs.ask import build_ask_tab
+from hallulab.ui.tabs.coins import build_coins_tab
+from hallulab.ui.tabs.paint import build_paint_tab
+
+MAX_WAITING = 64
+"""visitors in the queue before the next is asked to come back later"""
+KEEP_FILES_S = 3600
+"""age at which pictures made for a visitor are deleted"""
+MAX_UPLOAD = "1mb"
+"""no tab takes uploads; the server refuses larger bodies anyway"""
+
+LEAD = """
+<h1>hallulab</h1>
+<p class="hl-lead">Ask a small fine-tuned <b>Qwen</b>, paint with a small fine-tuned <b>Stable Diffusion</b>, or
+flip coins, and see whether the output is a <b>hallucination</b>: one that is improbable under <b>every</b>
+possible cause, compared with genuine samples of each.</p>
+"""
+
+
+def build_app(engine: Engine) -> gr.Blocks:
+    """The whole page on one engine; nothing is loaded until a visitor needs it."""
+    session = Session(engine)
+    with gr.Blocks(title="hallulab", analytics_enabled=False, delete_cache=(600, KEEP_FILES_S)) as app:
+        gr.HTML(LEAD)
+        with gr.Tab("Ask", id="ask"):
+            build_ask_tab(session)
+        with gr.Tab("Paint", id="paint"):
+            build_paint_tab(session)
+        with gr.Tab("Coins", id="coins"):
+            build_coins_tab(session)
+        gr.HTML(f'<p class="hl-note">Models: {engine.preset.title}. Nothing you type is stored.</p>')
+    return app.queue(max_size=MAX_WAITING)
+
+
+def serve() -> None:
+    """Serve the page where gradio's environment says, on loopback by default."""
+    # gradio asks its makers about versions and usage otherwise; the page needs no network
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    engine = Engine(load_preset(os.environ.get("HALLULAB_PRESET", DEFAULT_PRESET)))
+    build_app(engine).launch(
+        theme=theme(), css=CSS, max_file_size=MAX_UPLOAD, ssr_mode=False, footer_links=["api", "settings"]
+    )

@@ -1,0 +1,42 @@
+"""Theme and style sheet: system fonts alone, so that the page needs no network."""
+
+import gradio as gr
+
+from hallulab.reports.figures import INSIDE, NEUTRAL, OUTSIDE
+
+CSS = f"""
+.gradio-container {{ max-width: 1180px !important; margin: 0 auto !important; }}
+.hl-lead {{ font-size: 1.05rem; line-height: 1.5; margin: 0.1rem 0 0.4rem; max-width: 62rem; }}
+.hl-lead b {{ font-weight: 650; }}
+.hl-card {{ border: 1px solid var(--border-color-primary); border-left: 6px solid var(--hl-tone, {NEUTRAL});
+  border-radius: 10px; padding: 12px 16px; background: var(--block-background-fill); }}
+.hl-pill {{ display: inline-block; padding: 4px 12px; border-radius: 999px; font-weight: 650; color: #fff;
+  background: color-mix(in srgb, var(--hl-tone, {NEUTRAL}) 82%, #000); white-space: nowrap; }}
+.hl-sentence {{ margin: 8px 0 0; font-size: 1rem; line-height: 1.5; }}
+.hl-answer {{ font-size: 1.15rem; line-height: 1.6; margin: 0; white-space: pre-wrap;
+  overflow-wrap: anywhere; }}
+.hl-answer mark {{ background: color-mix(in srgb, {OUTSIDE} 28%, transparent); color: inherit;
+  border-radius: 3px; }}
+.hl-note {{ color: var(--body-text-color-subdued); font-size: 0.9rem; line-height: 1.45; margin: 6px 0 0; }}
+.hl-scroll {{ overflow-x: auto; }}
+.hl-table {{ width: 100%; border-collapse: collapse; font-size: 0.92rem; }}
+.hl-table th, .hl-table td {{ text-align: left; padding: 6px 10px;
+  border-bottom: 1px solid var(--border-color-primary); }}
+.hl-table th {{ font-weight: 600; color: var(--body-text-color-subdued); }}
+.hl-in, .hl-out {{ font-weight: 600; white-space: nowrap; }}
+.hl-in {{ color: color-mix(in srgb, {INSIDE} 80%, var(--body-text-color)); }}
+.hl-out {{ color: color-mix(in srgb, {OUTSIDE} 80%, var(--body-text-color)); }}
+"""
+
+
+def theme() -> gr.themes.Base:
+    """Calm neutrals, one blue for what can be pressed."""
+    sans = ("ui-sans-serif", "system-ui", "sans-serif")
+    mono = ("ui-monospace", "Consolas", "monospace")
+    return gr.themes.Base(
+        primary_hue=gr.themes.colors.blue,
+        neutral_hue=gr.themes.colors.slate,
+        radius_size=gr.themes.sizes.radius_md,
+        font=sans,
+        font_mono=mono,
+    )
