@@ -90,10 +90,7 @@ class FeatureFrame:
                 f"expected one label per embedding, got {states.shape} for {features.shape}"
             )
         _refuse_small_states(states, settings)
-        fit_rows, held_out_rows = train_test_split(
-            np.arange(len(features)),
-            test_size=settings.held_out_share, stratify=states, random_state=settings.seed,
-        )  # fmt: skip
+        fit_rows, held_out_rows = split_rows(states, settings)
         chain = _fitted_chain(features[fit_rows], settings)
         reduced = chain.transform(features)
         names = tuple(sorted(set(states)))
@@ -222,6 +219,16 @@ class FeatureFrame:
             description["threshold_rule"],
         )
         return cls(_chain_of(arrays), mixtures, hcdr, description["n_fit"], description["embedder"], settings)
+
+
+def split_rows(states: ArrayLike, settings: FrameSettings) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
+    """The rows a frame is fitted on and the rows it holds out, stratified by state; the seed decides."""
+    labels = np.asarray(states)
+    fit_rows, held_out_rows = train_test_split(
+        np.arange(len(labels)),
+        test_size=settings.held_out_share, stratify=labels, random_state=settings.seed,
+    )  # fmt: skip
+    return fit_rows, held_out_rows
 
 
 def _checked_embeddings(embeddings: ArrayLike) -> NDArray[np.float64]:

@@ -1,0 +1,244 @@
+"""The parts of a Stable Diffusion pipeline: built small, or loaded from a folder or the Hub."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from diffusers import (
+    AutoencoderKL,
+    DPMSolverMultistepScheduler,
+    StableDiffusionPipeline,
+    UNet2DConditionModel,
+)
+from safetensors import SafetensorError, safe_open
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from hallulab.errors import RefusedInputError
+
+
+@dataclass(frozen=True)
+class DiffusionSizes:
+    """How large a Stable Diffusion model built from nothing is; the defaults are `sd-mini`."""
+
+    image_size: int = 64
+    """Side of an image, pixels."""
+    vae_widths: tuple[int, ...] = (24, 48, 64, 64)
+    """Channels per level of the autoencoder; each level after the first halves the side."""
+    latent_channels: int = 8
+    """Channels of a latent."""
+    unet_widths: tuple[int, ...] = (64, 128)
+    """Channels per level of the UNet."""
+    text_width: int = 64
+    """Width of the text encoder, and of the cross-attention."""
+    text_layers: int = 2
+    """Layers of the text encoder."""
+    n_heads: int = 4
+    """Attention heads of UNet and text encoder."""
+    norm_groups: int = 8
+    """Groups of every group normalisation; must divide every width."""
+
+    @property
+    def latent_size(self) -> int:
+        """Side of a latent."""
+        return self.image_size // 2 ** (len(self.vae_widths) - 1)
+
+
+def build_vae(sizes: DiffusionSizes) -> AutoencoderKL:
+    """An untrained autoencoder; latents are meant to have unit variance, so `scaling_factor` is 1."""
+    n_levels = len(sizes.vae_widths)
+    return AutoencoderKL(
+        block_out_channels=sizes.vae_widths,
+        down_block_types=("DownEncoderBlock2D",) * n_levels,
+        up_block_types=("UpDecoderBlock2D",) * n_levels,
+        layers_per_block=1,
+        latent_channels=sizes.latent_channels,
+        norm_num_groups=sizes.norm_groups,
+        mid_block_add_attention=False,
+        sample_size=sizes.image_size,
+        scaling_factor=1.0,
+    )
+
+
+def build_unet(sizes: DiffusionSizes) -> UNet2DConditionModel:
+    """An untrained denoiser with cross-attention to the text at every level."""
+    n_levels = len(sizes.unet_widths)
+    return UNet2DConditionModel(
+        sample_size=sizes.latent_size,
+        in_channels=sizes.latent_channels,
+        out_channels=sizes.latent_channels,
+        block_out_channels=sizes.unet_widths,
+        down_block_types=("CrossAttnDownBlock2D",) * n_levels,
+        up_block_types=("CrossAttnUpBlock2D",) * n_levels,
+        layers_per_block=1,
+        cross_attention_dim=sizes.text_width,
+        attention_head_dim=sizes.n_heads,
+        norm_num_groups=sizes.norm_groups,
+    )
+
+
+def build_text_encoder(sizes: DiffusionSizes, tokenizer: CLIPTokenizer) -> CLIPTextModel:
+    """An untrained CLIP text encoder that fits the tokenizer."""
+    end = tokenizer.convert_tokens_to_ids("<|endoftext|>")
+    encoder = CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=sizes.text_width,
+            intermediate_size=4 * sizes.text_width,
+            projection_dim=sizes.text_width,
+            num_hidden_layers=sizes.text_layers,
+            num_attention_heads=sizes.n_heads,
+            max_position_embeddings=tokenizer.model_max_length,
+            bos_token_id=tokenizer.convert_tokens_to_ids("<|startoftext|>"),
+            eos_token_id=end,
+            pad_token_id=end,
+        )
+    )
+    # Words the base never trains on ("cat", "dog") keep their first embedding: make words outweigh positions.
+    torch.nn.init.normal_(encoder.get_input_embeddings().weight, std=0.1)
+    return encoder
+
+
+def build_scheduler() -> DPMSolverMultistepScheduler:
+    """Stable Diffusion's noise schedule, sampled with DPM-Solver++."""
+    return DPMSolverMultistepScheduler(
+        num_train_timesteps=1000,
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        algorithm_type="dpmsolver++",
+        steps_offset=1,
+    )
+
+
+def assemble_pipeline(
+    vae: AutoencoderKL,
+    unet: UNet2DConditionModel,
+    text_encoder: CLIPTextModel,
+    tokenizer: CLIPTokenizer,
+) -> StableDiffusionPipeline:
+    """The parts as one pipeline with `build_scheduler`, without a safety checker."""
+    pipeline = StableDiffusionPipeline(
+        vae=vae.eval(),
+        unet=unet.eval(),
+        text_encoder=text_encoder.eval(),
+        tokenizer=tokenizer,
+        scheduler=build_scheduler(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def save_pipeline(pipeline: StableDiffusionPipeline, folder: Path) -> None:
+    """Write the pipeline in half precision, safetensors only."""
+    for part in (pipeline.vae, pipeline.unet, pipeline.text_encoder):
+        part.to(torch.float16)
+    pipeline.save_pretrained(folder, safe_serialization=True)
+    for part in (pipeline.vae, pipeline.unet, pipeline.text_encoder):
+        part.to(torch.float32)
+
+
+def load_pipeline(
+    place: str, *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
+) -> StableDiffusionPipeline:
+    """Load a whole pipeline from a folder or the Hub, safetensors only, without a safety checker.
+
+    Raises RefusedInputError when there is no pipeline, or when one of its files cannot be read.
+    """
+    folder = Path(place)
+    if folder.is_dir():
+        _check_pipeline_folder(folder)
+    try:
+        pipeline = StableDiffusionPipeline.from_pretrained(
+            place,
+            torch_dtype=dtype,
+            safety_checker=None,
+            feature_extractor=None,
+            requires_safety_checker=False,
+            use_safetensors=True,
+        )
+    except _UNREADABLE as error:
+        raise RefusedInputError(
+            f"expected a Stable Diffusion pipeline at {place}, which does not load: {_first_line(error)}; "
+            "check the name, or fetch its files again"
+        ) from error
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline.to(device)
+
+
+def load_unet(
+    place: str,
+    pipeline: StableDiffusionPipeline,
+    *,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+) -> UNet2DConditionModel:
+    """Load a fine-tuned UNet from a folder or the Hub.
+
+    Raises RefusedInputError when it cannot be read, or does not fit the pipeline's latents and text encoder.
+    """
+    folder = Path(place)
+    if folder.is_dir():
+        _check_weights(folder)
+    try:
+        unet = UNet2DConditionModel.from_pretrained(place, torch_dtype=dtype, use_safetensors=True)
+    except _UNREADABLE as error:
+        raise RefusedInputError(
+            f"expected a UNet at {place}, which does not load: {_first_line(error)}; "
+            "check the name, or fetch its files again"
+        ) from error
+    _check_fit(place, unet, pipeline)
+    return unet.to(device)  # type: ignore[return-value]
+
+
+def with_unet(pipeline: StableDiffusionPipeline, unet: UNet2DConditionModel) -> StableDiffusionPipeline:
+    """The same pipeline around another UNet; every other part is shared, not copied."""
+    parts = {name: part for name, part in pipeline.components.items() if name != "unet"}
+    other = StableDiffusionPipeline(**parts, unet=unet, requires_safety_checker=False)
+    other.set_progress_bar_config(disable=True)
+    return other
+
+
+_UNREADABLE = (SafetensorError, OSError, ValueError, RuntimeError, KeyError, TypeError)
+_MUST_FIT = ("in_channels", "out_channels", "cross_attention_dim")
+
+
+def _check_fit(place: str, unet: UNet2DConditionModel, pipeline: StableDiffusionPipeline) -> None:
+    for name in _MUST_FIT:
+        expected, given = pipeline.unet.config[name], unet.config[name]
+        if expected != given:
+            raise RefusedInputError(
+                f"the UNet at {place} does not fit the pipeline: expected {name} {expected}, got {given}; "
+                "use a UNet fine-tuned from this pipeline"
+            )
+
+
+def _check_pipeline_folder(folder: Path) -> None:
+    if not (folder / "model_index.json").is_file():
+        raise RefusedInputError(
+            f"expected model_index.json in the pipeline folder {folder}, found none: "
+            "check the path, or rebuild it with `python -m hallulab train small-world pictures`"
+        )
+    for part in ("vae", "unet", "text_encoder"):
+        _check_weights(folder / part)
+
+
+def _check_weights(folder: Path) -> None:
+    """Refuse a model folder whose safetensors files are missing or damaged, naming the file."""
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise RefusedInputError(f"expected a .safetensors file in {folder}, found none: fetch it again")
+    for file in files:
+        try:
+            with safe_open(file, framework="pt"):
+                pass
+        except (SafetensorError, OSError) as error:
+            raise RefusedInputError(
+                f"the weights file {file} is damaged ({_first_line(error)}): fetch it again"
+            ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
