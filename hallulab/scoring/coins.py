@@ -1,0 +1,263 @@
+"""Exact verdicts on answers to "how many heads?": the Poisson-binomial pmf of the drawn coins."""
+
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hallulab.data.coins import all_draws, head_probabilities, mean_heads, shifted_head_probabilities
+from hallulab.densities.hcdr import HcdrFrame, Verdict
+from hallulab.errors import RefusedInputError
+from hallulab.theory.delta import log_delta_of
+from hallulab.theory.intervals import Interval, wilson_interval
+from hallulab.theory.regions import check_mass, pmf_hdr_threshold
+
+Rounding = Literal["nearest", "ceil"]
+CoinLaw = Literal["data", "shifted"]
+STATE = "these coins"
+MAX_EXACT_COINS_PER_DRAW = 10
+"""up to here all C(2N, N) draws are enumerated; beyond, the draws that occurred stand for them"""
+TIE_TOLERANCE_NATS = 1e-9
+
+
+@dataclass(frozen=True)
+class CoinRule:
+    """What counts as a δ-hallucination of a pmf."""
+
+    hdr_mass: float = 0.9
+    """share of the flips' probability that belongs inside; used when `delta` is None"""
+    delta: float | None = 0.3
+    """an answer with at most this probability hallucinates"""
+
+    def __post_init__(self) -> None:
+        check_mass(self.hdr_mass)
+        if self.delta is not None:
+            log_delta_of(self.delta, is_pmf=True)
+
+    def log_delta(self, pmf: ArrayLike) -> NDArray[np.float64]:
+        """Threshold of each pmf, nats.
+
+        Args:
+            pmf: shape (n, N + 1).
+
+        Returns: shape (n,).
+        """
+        rows = np.asarray(pmf, dtype=float)
+        if self.delta is None:
+            return np.array([pmf_hdr_threshold(row, self.hdr_mass) for row in rows])
+        # a probability *at* δ hallucinates: rounding must not lift it above
+        return np.full(len(rows), log_delta_of(self.delta, is_pmf=True) + TIE_TOLERANCE_NATS)
+
+
+@dataclass(frozen=True)
+class EstimatorVerdict:
+    """One way to answer for one set of coins."""
+
+    name: str
+    answer: float
+    """the number of heads it says"""
+    conditional_probability: float
+    """probability of exactly that many heads, given the coins"""
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class CoinScores:
+    """Predictions for many draws, scored."""
+
+    n: int
+    """predictions scored"""
+    n_missing: int
+    """predictions that were NaN: left out of every mean"""
+    conditional_probability: float | None
+    """mean probability of exactly the answered number of heads; None when every prediction is missing"""
+    hallucination_rate: float | None
+    """share of answers that δ-hallucinate"""
+    hallucination_interval: Interval | None
+    """95 % Wilson interval of that share"""
+
+
+def poisson_binomial_pmf(probabilities: ArrayLike) -> NDArray[np.float64]:
+    """Probability of 0 … N heads when N coins are flipped once each.
+
+    Args:
+        probabilities: of heads, shape (..., N).
+
+    Returns: shape (..., N + 1).
+    Raises RefusedInputError for a probability outside [0, 1] or NaN.
+    """
+    p = np.asarray(probabilities, dtype=float)
+    if p.ndim == 0 or not ((p >= 0) & (p <= 1)).all():
+        raise RefusedInputError(f"expected head probabilities between 0 and 1, shape (..., N), got {p}")
+    pmf = np.zeros((*p.shape[:-1], p.shape[-1] + 1))
+    pmf[..., 0] = 1
+    for coin in range(p.shape[-1]):
+        heads = p[..., coin, None]
+        shifted = np.roll(pmf, 1, axis=-1)  # the last entry is still 0 here, so nothing wraps
+        pmf = pmf * (1 - heads) + shifted * heads
+    return pmf
+
+
+def coin_pmf(labels: ArrayLike, coins_per_draw: int, *, law: CoinLaw = "data") -> NDArray[np.float64]:
+    """Pmf of the number of heads of each draw.
+
+    Args:
+        labels: shape (..., n_coins).
+        coins_per_draw: N, which fixes the coins' probabilities.
+        law: `data` is the law that made the flips; `shifted` the one that the public code scores with.
+
+    Returns: shape (..., n_coins + 1).
+    """
+    to_probabilities = head_probabilities if law == "data" else shifted_head_probabilities
+    return poisson_binomial_pmf(to_probabilities(labels, coins_per_draw))
+
+
+def round_predictions(predictions: ArrayLike, rounding: Rounding) -> NDArray[np.float64]:
+    """Predicted heads as whole answers; NaN stays NaN, and halves go to the even neighbour.
+
+    Raises RefusedInputError for an unknown rounding.
+    """
+    if rounding not in get_args(Rounding):
+        raise RefusedInputError(f"expected rounding {' or '.join(get_args(Rounding))}, got {rounding!r}")
+    values = np.asarray(predictions, dtype=float)
+    # + 0.0 turns the −0.0 of a rounded small negative number into 0.0
+    return (np.rint(values) if rounding == "nearest" else np.ceil(values)) + 0.0
+
+
+def answer_probability(pmf: ArrayLike, answers: ArrayLike) -> NDArray[np.float64]:
+    """Probability of exactly the answered number of heads.
+
+    An answer that cannot come up (below 0, above N, between two whole numbers) has probability 0; NaN stays
+    NaN, a missing measurement.
+
+    Args:
+        pmf: shape (n, N + 1).
+        answers: shape (n,).
+
+    Returns: shape (n,).
+    """
+    probabilities = np.asarray(pmf, dtype=float)
+    values = np.asarray(answers, dtype=float)
+    possible = (values >= 0) & (values < probabilities.shape[1]) & (values == np.floor(values))
+    columns = np.where(possible, values, 0).astype(np.int64)
+    found = np.take_along_axis(probabilities, columns[:, None], axis=1)[:, 0]
+    return np.where(np.isnan(values), np.nan, np.where(possible, found, 0.0))
+
+
+def coin_frame(pmf: ArrayLike, rule: CoinRule) -> HcdrFrame:
+    """The frame that judges answers for one set of coins: exact, so no genuine samples stand behind it.
+
+    Args:
+        pmf: shape (N + 1,).
+        rule: mass or δ.
+    """
+    row = np.asarray(pmf, dtype=float)
+    return HcdrFrame(
+        (STATE,), (_log(row),), hdr_mass=rule.hdr_mass, log_delta=float(rule.log_delta(row[None])[0])
+    )
+
+
+def judge_answers(pmf: ArrayLike, answers: ArrayLike, rule: CoinRule) -> list[Verdict]:
+    """One verdict per answer for one set of coins.
+
+    Args:
+        pmf: shape (N + 1,).
+        answers: shape (n,); not NaN.
+        rule: mass or δ.
+    """
+    row = np.asarray(pmf, dtype=float)
+    values = np.asarray(answers, dtype=float)
+    probabilities = answer_probability(np.broadcast_to(row, (len(values), len(row))), values)
+    return coin_frame(row, rule).decide(_log(probabilities)[:, None])
+
+
+def judge_estimators(labels: ArrayLike, coins_per_draw: int, rule: CoinRule) -> tuple[EstimatorVerdict, ...]:
+    """The Bayes mean, its two roundings and the mode for one set of coins, each with its verdict.
+
+    Args:
+        labels: the chosen coins, shape (n_coins,).
+        coins_per_draw: N, which fixes the coins' probabilities.
+        rule: mass or δ.
+    """
+    pmf = coin_pmf(labels, coins_per_draw)
+    answers = {
+        name: float(found[0]) for name, found in _estimates(np.asarray(labels)[None], coins_per_draw).items()
+    }
+    verdicts = judge_answers(pmf, list(answers.values()), rule)
+    return tuple(
+        EstimatorVerdict(name, answer, float(np.exp(verdict.max_log_density)), verdict)
+        for (name, answer), verdict in zip(answers.items(), verdicts, strict=True)
+    )
+
+
+def score_answers(pmf: ArrayLike, log_delta: ArrayLike, answers: ArrayLike, counts: ArrayLike) -> CoinScores:
+    """Mean conditional probability and δ-hallucination rate of one answer per distinct draw.
+
+    Args:
+        pmf: shape (n_distinct, N + 1).
+        log_delta: threshold of each pmf, shape (n_distinct,), nats.
+        answers: shape (n_distinct,); NaN is missing.
+        counts: how often each draw occurs, shape (n_distinct,).
+    """
+    probabilities = answer_probability(pmf, answers)
+    weights = np.asarray(counts, dtype=np.int64)
+    scored = ~np.isnan(probabilities)
+    n = int(weights[scored].sum())
+    n_missing = int(weights[~scored].sum())
+    if n == 0:
+        return CoinScores(0, n_missing, None, None, None)
+    # f <= δ, decided in logs
+    outside = _log(probabilities[scored]) <= np.asarray(log_delta)[scored]
+    n_outside = int(weights[scored][outside].sum())
+    mean = float(np.average(probabilities[scored], weights=weights[scored]))
+    return CoinScores(n, n_missing, mean, n_outside / n, wilson_interval(n_outside, n))
+
+
+def exact_scores(coins_per_draw: int, rule: CoinRule, *, draws: ArrayLike | None = None) -> dict[str, Any]:
+    """What each estimator reaches on average over all draws: the truth beside the network.
+
+    Args:
+        coins_per_draw: N.
+        rule: mass or δ.
+        draws: distinct draws that stand for all of them when N is too large to enumerate, shape (n, N).
+
+    Returns: per estimator its conditional probability and hallucination rate under the law that made the
+    flips, its conditional probability under the public code's shifted law, and its squared error;
+    `n_draws` and whether they are `all_draws`; the least squared error that any estimator can reach.
+    """
+    enumerated = coins_per_draw <= MAX_EXACT_COINS_PER_DRAW or draws is None
+    labels = all_draws(coins_per_draw) if enumerated else np.asarray(draws)
+    pmf = coin_pmf(labels, coins_per_draw)
+    shifted_pmf = coin_pmf(labels, coins_per_draw, law="shifted")
+    mean, p = mean_heads(labels, coins_per_draw), head_probabilities(labels, coins_per_draw)
+    variance = (p * (1 - p)).sum(axis=1)
+    log_delta, ones = rule.log_delta(pmf), np.ones(len(labels), dtype=np.int64)
+    exact: dict[str, Any] = {}
+    for name, answers in _estimates(labels, coins_per_draw).items():
+        scores = score_answers(pmf, log_delta, answers, ones)
+        exact[name] = {
+            "conditional_probability": scores.conditional_probability,
+            "conditional_probability_shifted_law": float(answer_probability(shifted_pmf, answers).mean()),
+            "hallucination_rate": scores.hallucination_rate,
+            "squared_error": float((variance + (answers - mean) ** 2).mean()),
+        }
+    return exact | {
+        "n_draws": len(labels), "all_draws": enumerated, "least_squared_error": float(variance.mean()),
+    }  # fmt: skip
+
+
+def _estimates(labels: NDArray[np.int64], coins_per_draw: int) -> dict[str, NDArray[np.float64]]:
+    """Answers per estimator for each draw, shape (n,) each; the mode is the best any answer can do."""
+    mean = mean_heads(labels, coins_per_draw)
+    return {
+        "bayes_mean": mean,
+        "bayes_mean_rounded": round_predictions(mean, "nearest"),
+        "bayes_mean_ceil": round_predictions(mean, "ceil"),
+        "mode": coin_pmf(labels, coins_per_draw).argmax(axis=-1).astype(float),
+    }
+
+
+def _log(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    with np.errstate(divide="ignore"):
+        return np.log(probabilities)

@@ -1,0 +1,173 @@
+import math
+from itertools import product
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from hallulab.data.coins import all_draws
+from hallulab.errors import RefusedInputError
+from hallulab.scoring.coins import (
+    CoinRule,
+    answer_probability,
+    coin_pmf,
+    exact_scores,
+    judge_answers,
+    judge_estimators,
+    poisson_binomial_pmf,
+    round_predictions,
+    score_answers,
+)
+
+
+def pmf_by_enumeration(probabilities):
+    """Slow twin: every outcome of every coin."""
+    pmf = [0.0] * (len(probabilities) + 1)
+    for flips in product((0, 1), repeat=len(probabilities)):
+        pmf[sum(flips)] += math.prod(
+            p if flip else 1 - p for p, flip in zip(probabilities, flips, strict=True)
+        )
+    return pmf
+
+
+@pytest.mark.parametrize("coins_per_draw", [1, 2, 3, 4, 5])
+def test_pmf_is_the_enumeration_of_all_flips(coins_per_draw):
+    draws = all_draws(coins_per_draw)
+    expected = [pmf_by_enumeration([(label + 1) / (2 * coins_per_draw) for label in draw]) for draw in draws]
+    np.testing.assert_allclose(coin_pmf(draws, coins_per_draw), expected, atol=1e-14)
+
+
+@pytest.mark.parametrize("n_coins", [1, 7, 20, 64])
+def test_pmf_matches_scipy_in_a_batch(n_coins):
+    p = np.random.default_rng(n_coins).random((3, n_coins))
+    expected = [stats.poisson_binom.pmf(np.arange(n_coins + 1), row) for row in p]
+    found = poisson_binomial_pmf(p)
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+    np.testing.assert_allclose(found @ np.arange(n_coins + 1), p.sum(axis=1))
+
+
+def test_pmf_of_certain_coins():
+    np.testing.assert_array_equal(poisson_binomial_pmf([0, 1, 1]), [0, 0, 1, 0])
+    np.testing.assert_array_equal(poisson_binomial_pmf([1.0]), [0, 1])
+
+
+@pytest.mark.parametrize("bad", [[0.5, 1.1], [-0.1], [math.nan]])
+def test_pmf_refuses_what_is_no_probability(bad):
+    with pytest.raises(RefusedInputError, match="expected head probabilities between 0 and 1"):
+        poisson_binomial_pmf(bad)
+
+
+EXACT = {  # coins per draw: ceil, rounding, mode
+    2: (0.5000, 0.6042, 0.6042),
+    3: (0.4535, 0.4993, 0.5160),
+    5: (0.3704, 0.4108, 0.4114),
+}
+
+
+@pytest.mark.parametrize("coins_per_draw", EXACT)
+def test_exact_conditional_probabilities(coins_per_draw):
+    exact = exact_scores(coins_per_draw, CoinRule())
+    found = [
+        exact[name]["conditional_probability"] for name in ("bayes_mean_ceil", "bayes_mean_rounded", "mode")
+    ]
+    np.testing.assert_allclose(found, EXACT[coins_per_draw], atol=5e-5)
+    assert exact["all_draws"]
+    assert exact["n_draws"] == math.comb(2 * coins_per_draw, coins_per_draw)
+
+
+@pytest.mark.parametrize(("coins_per_draw", "reported"), [(2, 0.2396), (3, 0.2701), (5, 0.2584)])
+def test_the_public_codes_law_reports_other_numbers_for_the_same_answers(coins_per_draw, reported):
+    ceil = exact_scores(coins_per_draw, CoinRule())["bayes_mean_ceil"]
+    assert ceil["conditional_probability_shifted_law"] == pytest.approx(reported, abs=5e-5)
+
+
+def test_no_estimator_beats_the_mode_and_none_has_less_squared_error_than_the_mean():
+    exact = exact_scores(4, CoinRule())
+    estimators = [exact[name] for name in ("bayes_mean", "bayes_mean_rounded", "bayes_mean_ceil", "mode")]
+    assert max(e["conditional_probability"] for e in estimators) == exact["mode"]["conditional_probability"]
+    assert min(e["squared_error"] for e in estimators) == exact["bayes_mean"]["squared_error"]
+    assert exact["bayes_mean"]["squared_error"] == pytest.approx(exact["least_squared_error"])
+
+
+def test_many_coins_are_scored_on_the_draws_that_occurred():
+    draws = np.sort(np.random.default_rng(0).permuted(np.tile(np.arange(40), (5, 1)), axis=1)[:, :20])
+    exact = exact_scores(20, CoinRule(), draws=draws)
+    assert (exact["n_draws"], exact["all_draws"]) == (5, False)
+
+
+def test_answers_that_cannot_come_up_have_probability_0_and_nan_is_missing():
+    pmf = np.tile([0.25, 0.5, 0.25], (8, 1))
+    answers = [-1, 3, 0.5, math.inf, -math.inf, 1e300, 2, math.nan]
+    expected = [0, 0, 0, 0, 0, 0, 0.25, math.nan]
+    np.testing.assert_array_equal(answer_probability(pmf, answers), expected)
+
+
+def test_rounding():
+    np.testing.assert_array_equal(
+        round_predictions([0.5, 1.5, 2.2, math.nan], "nearest"), [0, 2, 2, math.nan]
+    )
+    np.testing.assert_array_equal(round_predictions([1.0, 1.01, -0.5], "ceil"), [1, 2, 0])
+    with pytest.raises(RefusedInputError, match="expected rounding nearest or ceil, got 'floor'"):
+        round_predictions([1.0], "floor")  # type: ignore[arg-type]
+
+
+def test_scores_weigh_each_distinct_draw_by_its_count():
+    pmf = np.array([[0.5, 0.5], [0.1, 0.9], [0.3, 0.7]])
+    scores = score_answers(pmf, np.log([0.3, 0.3, 0.3]), [1, 0, math.nan], [3, 1, 6])
+    assert (scores.n, scores.n_missing) == (4, 6)
+    assert scores.conditional_probability == pytest.approx((3 * 0.5 + 0.1) / 4)
+    assert scores.hallucination_rate == 0.25
+    assert scores.hallucination_interval is not None
+    assert scores.hallucination_interval.low < 0.25 < scores.hallucination_interval.high
+
+
+def test_scores_of_nothing_but_missing_predictions_are_missing():
+    scores = score_answers([[0.5, 0.5]], [math.log(0.3)], [math.nan], [7])
+    assert (scores.n, scores.n_missing) == (0, 7)
+    assert scores.conditional_probability is None
+    assert scores.hallucination_rate is None
+
+
+def test_the_bayes_mean_of_a_quarter_and_a_sure_coin_never_comes_up():
+    # p = 1/4 and 1: one head with 3/4, two with 1/4; the mean 1.25 is neither
+    by_name = {e.name: e for e in judge_estimators([0, 3], 2, CoinRule(delta=0.3))}
+    assert [(e.answer, e.conditional_probability) for e in by_name.values()] == [
+        (1.25, 0.0), (1.0, pytest.approx(0.75)), (2.0, pytest.approx(0.25)), (1.0, pytest.approx(0.75)),
+    ]  # fmt: skip
+    assert [e.verdict.is_hallucination for e in by_name.values()] == [True, False, True, False]
+    assert by_name["bayes_mean"].verdict.max_log_density == -math.inf
+
+
+def test_verdicts_by_delta_call_a_tie_a_hallucination():
+    pmf = poisson_binomial_pmf([0.5, 0.5])  # 1/4, 1/2, 1/4
+    verdicts = judge_answers(pmf, [0, 1, 2, 7], CoinRule(delta=0.25))
+    assert [v.is_hallucination for v in verdicts] == [True, False, True, True]
+    assert verdicts[1].margin_nats == pytest.approx(math.log(2))
+    assert verdicts[0].states[0].n_genuine == 0
+
+
+def test_verdicts_by_mass_hold_at_least_that_mass():
+    pmf = poisson_binomial_pmf([0.5] * 4)  # 1, 4, 6, 4, 1 sixteenths: the middle three hold 14/16 = 0.875
+    inside = [
+        not v.is_hallucination for v in judge_answers(pmf, range(5), CoinRule(hdr_mass=0.87, delta=None))
+    ]
+    assert inside == [False, True, True, True, False]
+    assert not any(
+        v.is_hallucination for v in judge_answers(pmf, range(5), CoinRule(hdr_mass=0.9, delta=None))
+    )
+
+
+def test_verdict_names_what_decided():
+    one, other = ([judge_answers(coin_pmf(labels, 2), [1], CoinRule())[0]] for labels in ([0, 1], [0, 2]))
+    assert one[0].frame_hash != other[0].frame_hash
+
+
+@pytest.mark.parametrize("delta", [0, 1.5, -0.1, math.nan])
+def test_rule_refuses_a_delta_no_pmf_can_have(delta):
+    with pytest.raises(RefusedInputError, match=r"expected δ in \(0, 1\] for a pmf"):
+        CoinRule(delta=delta)
+
+
+def test_rule_refuses_a_mass_outside_0_1():
+    with pytest.raises(RefusedInputError, match="expected an HDR mass between 0 and 1"):
+        CoinRule(hdr_mass=1.0, delta=None)
