@@ -1,0 +1,17 @@
+"""`python -m hallulab COMMAND`."""
+
+import sys
+
+from hallulab.cli.main import app, main
+
+
+@app.command("app")
+def start_app() -> None:
+    """Start the app, as `python app.py` does."""
+    from hallulab.ui.app import serve  # the other commands need no web server
+
+    serve()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

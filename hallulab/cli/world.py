@@ -1,0 +1,32 @@
+"""The world a command works in: the preset and the engine that the environment asks for."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hallulab.cli.console import quiet_libraries
+from hallulab.engine.presets import Preset, load_preset
+
+if TYPE_CHECKING:
+    from hallulab.engine.core import Engine
+
+DEFAULT_HOME = "runs"
+
+
+def preset_from_environment() -> Preset:
+    """The preset named by HALLULAB_PRESET, or the default one."""
+    return load_preset(os.environ.get("HALLULAB_PRESET"))
+
+
+def home_from_environment() -> Path:
+    """The folder for runs and records: HALLULAB_HOME, or the default one."""
+    return Path(os.environ.get("HALLULAB_HOME") or DEFAULT_HOME)
+
+
+def start_engine() -> "Engine":
+    """The engine on the preset of the environment, with nothing loaded yet."""
+    preset = preset_from_environment()
+    quiet_libraries()
+    from hallulab.engine.core import Engine
+
+    return Engine(preset)
