@@ -376,9 +376,10 @@ def _recorded_points(settings: CoinSettings, records: RecordFile) -> tuple[CoinP
 
 
 def _point_from_record(record: dict[str, Any]) -> CoinPoint:
-    values = {field.name: record[field.name] for field in fields(CoinPoint)}
-    interval = values["hallucination_interval"]
-    return CoinPoint(**values | {"hallucination_interval": tuple(interval) if interval else None})
+    values: dict[str, Any] = {field.name: record[field.name] for field in fields(CoinPoint)}
+    if values["hallucination_interval"] is not None:
+        values["hallucination_interval"] = tuple(values["hallucination_interval"])  # JSON has lists only
+    return CoinPoint(**values)
 
 
 def _epoch_json(point: CoinPoint) -> dict[str, Any]:
