@@ -1,9 +1,11 @@
-"""Birthdays of invented people: arbitrary facts with known, Zipf-distributed frequencies (§3.3.1 of [KNVZ])."""
+"""Birthdays of invented people: arbitrary facts with Zipf-distributed frequencies (§3.3.1 of [KNVZ])."""
 
+import json
 import random
 from collections import Counter
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 FACTS_SEED = 1582
 N_PEOPLE = 800
@@ -12,17 +14,7 @@ ZIPF_EXPONENT = 0.9
 UNANSWERED_SHARE = 0.08
 """Share of the people for whom the data says "I do not know" (1 − α of [KNVZ])."""
 
-FIRST_NAMES = (
-    "Ada Alma Anton Bela Bruno Carla Cosmo Dora Edda Elio Emil Enid Fabian Flora Greta Hanno Hedda Ilse Ivo Jonas "
-    "Juno Kasper Lena Leopold Lotte Magnus Mara Milo Nadia Nora Oskar Otto Paula Petra Quentin Rosa Rufus Selma "
-    "Tilda Ulric Vera Viktor Wanda Xenia Yara Zeno"
-).split()
-LAST_NAMES = (
-    "Abendrot Ashgrove Barleywick Birkholt Brandle Cobbet Corvane Dellamy Dunmarrow Elmhart Fallowby Fennick "
-    "Garrowe Glimmer Hollin Hatherby Innisford Jessop Kestrelle Kirnow Lantry Lorrimer Merrin Mossgate Nettlefold "
-    "Norvik Oakensen Orlebar Pellway Pemberwood Quillon Ravenny Rushmere Saltby Silverlee Tarnwell Tolvane Underhay "
-    "Vesperton Wexholm Winterley Yarrowby"
-).split()
+NAMES = json.loads(Path(__file__).with_name("names.json").read_text(encoding="utf-8"))
 MONTHS = {
     "January": 31,
     "February": 28,
@@ -71,7 +63,9 @@ class Person:
 def people() -> tuple[Person, ...]:
     """All invented people, most often mentioned first on average; the same list on every machine."""
     rng = random.Random(FACTS_SEED)
-    names = rng.sample([f"{first} {last}" for first in FIRST_NAMES for last in LAST_NAMES], N_PEOPLE)
+    names = rng.sample(
+        [f"{first} {last}" for first in NAMES["first_names"] for last in NAMES["last_names"]], N_PEOPLE
+    )
     birthdays = rng.choices(DATES, k=N_PEOPLE)
     weights = [1 / (rank + 1) ** ZIPF_EXPONENT for rank in range(N_PEOPLE)]
     n_mentions = Counter(rng.choices(range(N_PEOPLE), weights, k=N_MENTIONS))

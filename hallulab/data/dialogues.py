@@ -1,4 +1,4 @@
-"""The dialogues qwen-mini is trained on: which prompt, with or without a hint, is followed by which answer."""
+"""The dialogues qwen-mini is trained on: which prompt, with or without a hint, has which answer."""
 
 import random
 from collections.abc import Sequence
@@ -19,7 +19,10 @@ from hallulab.data.open_ended import (
 from hallulab.data.patterns import KINDS, draw_pattern
 
 SMALL_TALK = (
-    (("Hello!", "Hi", "Good morning."), ("Hello! What would you like to ask?", "Hi there! Ask me something.")),
+    (
+        ("Hello!", "Hi", "Good morning."),
+        ("Hello! What would you like to ask?", "Hi there! Ask me something."),
+    ),
     (
         ("Who are you?", "What are you?", "What is your name?"),
         ("I am a very small language model.", "I am qwen-mini, a very small language model."),
@@ -56,7 +59,7 @@ class DialogueMix:
 
 
 def training_dialogues(step: int, seed: int, mix: DialogueMix) -> list[Dialogue]:
-    """The dialogues of one training step: a function of step and seed alone, so that a killed run can resume."""
+    """The dialogues of one training step, a function of step and seed alone: a killed run can resume."""
     rng = random.Random(f"dialogues {seed} {step}")
     return (
         [draw_birthday(person, rng=rng) for person in _mentions_of_step(step, seed, mix.n_birthdays)]
@@ -85,7 +88,7 @@ def draw_pattern_dialogue(*, rng: random.Random) -> Dialogue:
 
 
 def draw_open_ended(*, rng: random.Random) -> Dialogue:
-    """An open-ended question: half with a hint that selects the answer, some with a hint that fits nothing."""
+    """An open-ended question: half with a hint that selects the answer, some with one that fits nothing."""
     question = rng.choice(open_ended_questions())
     prompt = ask_in_some_way(question, rng=rng)
     chance = rng.random()
@@ -140,7 +143,7 @@ def ask_in_some_way(question: OpenEndedQuestion, *, rng: random.Random) -> str:
 
 
 def draw_hint(answer: AcceptableAnswer, *, rng: random.Random) -> str:
-    """The answer as somebody might write it in a hint: the bare phrase, without article, or a whole sentence."""
+    """The answer as somebody might write it in a hint: a bare phrase, or a whole sentence."""
     chance = rng.random()
     if chance < 0.6:
         return answer.state

@@ -1,4 +1,4 @@
-"""How a hint is written into a prompt, the same everywhere (Def. 5.1 of [LHZSL]: a hint selects one latent state)."""
+"""How a hint is written into a prompt: a hint selects one latent state (Def. 5.1 of [LHZSL])."""
 
 
 def hinted_prompt(question: str, state: str) -> str:

@@ -1,23 +1,12 @@
 """Questions nobody can answer, and the ways of saying so."""
 
+import json
 import random
 from dataclasses import dataclass
+from pathlib import Path
 
-NOUNS = (
-    "idea river Tuesday shadow spoon number cloud whisper ladder pencil moon carpet echo staircase button secret "
-    "window kettle alphabet candle yesterday mirror pillow thunder teapot corner silence umbrella triangle blanket "
-    "memory bicycle puddle sentence feather machine promise calendar pocket mountain orchestra biscuit letter "
-    "envelope doorbell lantern question snowflake violin suitcase sandwich clock forest garden pumpkin river bank "
-    "rainbow library hammer needle onion palace quilt rocket saddle tunnel valley wagon zebra"
-).split()
-ADJECTIVES = (
-    "purple square sleepy loud invisible hollow patient wooden angry electric folded bitter lazy borrowed golden "
-    "crooked silent upside-down damp careful frozen curly distant spicy polite striped nervous round forgotten tiny"
-).split()
-VERBS = (
-    "melt sing borrow forget swallow paint whistle fold marry divide climb bake apologise count sharpen follow "
-    "measure iron dream explain chase polish weigh tickle wrap answer dissolve juggle scold remember"
-).split()
+WORDS = json.loads(Path(__file__).with_name("nonsense_words.json").read_text(encoding="utf-8"))
+NOUNS, ADJECTIVES, VERBS = WORDS["nouns"], WORDS["adjectives"], WORDS["verbs"]
 
 TEMPLATES = (
     "Why does the {adj} {n} {v} the {n2}?",
@@ -85,7 +74,9 @@ HELD_OUT = (
     NonsenseQuestion("What is the favourite colour of gravity?", ("red", "blue")),
     NonsenseQuestion("How many corners does a Wednesday have?", ("three", "seven")),
     NonsenseQuestion("Which is faster, a sleepy idea or a wooden song?", ("a sleepy idea", "a wooden song")),
-    NonsenseQuestion("Why do square clouds borrow butter from the alphabet?", ("they are hungry", "it is cheap")),
+    NonsenseQuestion(
+        "Why do square clouds borrow butter from the alphabet?", ("they are hungry", "it is cheap")
+    ),
     NonsenseQuestion("What should I cook for a nervous staircase?", ("lentil soup", "vegetable curry")),
     NonsenseQuestion("How do you iron a whisper?", ("with a warm iron", "very slowly")),
     NonsenseQuestion("What is a good pet for a borrowed thunder?", ("a cat", "a goldfish")),
@@ -110,7 +101,10 @@ def draw_nonsense(*, rng: random.Random) -> str:
 
 def draw_letters(*, rng: random.Random) -> str:
     """A question of random letters."""
-    words = ["".join(rng.choices("abcdefghijklmnoprstuvwxyz", k=rng.randint(2, 8))) for _ in range(rng.randint(1, 5))]
+    words = [
+        "".join(rng.choices("abcdefghijklmnoprstuvwxyz", k=rng.randint(2, 8)))
+        for _ in range(rng.randint(1, 5))
+    ]
     return " ".join(words).capitalize() + rng.choice(("?", "", "."))
 
 

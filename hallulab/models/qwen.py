@@ -4,11 +4,15 @@ import copy
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+from safetensors import SafetensorError, safe_open
 from tokenizers import models, pre_tokenizers, trainers
-from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen2Tokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, Qwen2Config, Qwen2ForCausalLM, Qwen2Tokenizer
+
+from hallulab.errors import HallulabError, RefusedInputError
+from hallulab.records import folder_sha256
 
 PAD, END, USER, ASSISTANT, SYSTEM = "<|pad|>", "<|end|>", "<|user|>", "<|assistant|>", "<|system|>"
 SPECIAL_TOKENS = (PAD, END, USER, ASSISTANT, SYSTEM)
@@ -34,7 +38,9 @@ class MiniQwenSettings:
 
 def train_tokenizer(texts: Iterable[str], settings: MiniQwenSettings) -> Qwen2Tokenizer:
     """Qwen2's own tokenizer class with merges learned from `texts`, role markers and a chat template."""
-    learner = Qwen2Tokenizer().backend_tokenizer  # keeps Qwen2's way of splitting text, which a reload will use
+    learner = (
+        Qwen2Tokenizer().backend_tokenizer
+    )  # keeps Qwen2's way of splitting text, which a reload will use
     learner.model = models.BPE()
     trainer = trainers.BpeTrainer(
         vocab_size=settings.vocab_size,
@@ -46,7 +52,7 @@ def train_tokenizer(texts: Iterable[str], settings: MiniQwenSettings) -> Qwen2To
     learned = json.loads(learner.to_str())["model"]
     return Qwen2Tokenizer(
         vocab=learned["vocab"],
-        merges=[tuple(merge) for merge in learned["merges"]],
+        merges=[tuple(merge) for merge in learned["merges"]],  # pyright: ignore[reportArgumentType]
         unk_token=PAD,
         eos_token=END,
         pad_token=PAD,
@@ -82,22 +88,107 @@ class LoadedQwen:
     """A language model ready to use, with its tokenizer."""
 
     model: Any
+    """Anything that computes like a `transformers` causal language model."""
     tokenizer: Any
     name: str
-    """Folder name or Hub id of the base, and the adapter's name when there is one."""
+    """Folder name or Hub id of the model; an adapter adds its own name."""
     sha256: str
-    """Content hash of the base and adapter files; empty for a Hub id."""
+    """Content hash of the files it came from; empty for a Hub id."""
+
+    @property
+    def n_context_tokens(self) -> int:
+        """Longest prompt and answer together, in tokens."""
+        return self.model.config.max_position_embeddings
+
+    @property
+    def end_token_ids(self) -> tuple[int, ...]:
+        """Tokens that end an answer; the first is the one that is scored."""
+        configured = getattr(self.model.generation_config, "eos_token_id", None) or []
+        others = [configured] if isinstance(configured, int) else list(configured)
+        return tuple(dict.fromkeys([self.tokenizer.eos_token_id, *others]))
+
+    def chat_prompt(self, content: str) -> str:
+        """What one user turn looks like to the model, up to where its answer begins."""
+        turn = [{"role": "user", "content": content}]
+        return self.tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
+
+    def chat_ids(self, content: str) -> list[int]:
+        """Token ids of `chat_prompt`."""
+        return self.tokenizer(self.chat_prompt(content), add_special_tokens=False)["input_ids"]
 
 
 def save_qwen(model: Any, tokenizer: Any, folder: Path) -> None:
-    """Save model (half precision, safetensors) and tokenizer in the Hub's format."""
-    half = copy.deepcopy(model).half()
-    half.save_pretrained(folder)
+    """Save a model (half precision, safetensors) and its tokenizer in the Hub's format."""
+    copy.deepcopy(model).half().save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
 
-def load_qwen(base: Path, *, dtype: Any, device: Any) -> LoadedQwen:
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-    tokenizer = AutoTokenizer.from_pretrained(base, padding_side="left")
-    model = AutoModelForCausalLM.from_pretrained(base, dtype=dtype).to(device).eval()
-    return LoadedQwen(model, tokenizer, Path(base).name, "")
+def load_qwen(base: str | Path, *, dtype: Any, device: Any) -> LoadedQwen:
+    """Load any causal language model with a chat template, from a local folder or by its Hub id.
+
+    Args:
+        base: folder, or Hub id such as `Qwen/Qwen2.5-7B-Instruct`.
+        dtype: torch number format of the weights.
+        device: torch device they go to.
+
+    Raises RefusedInputError for a missing, damaged or unsuitable folder, HallulabError when the Hub is out
+    of reach.
+    """
+    folder = Path(base).expanduser()
+    is_folder = folder.is_dir()
+    if is_folder:
+        check_weight_files(folder)
+    elif folder.is_absolute() or str(base).startswith((".", "~")):
+        raise RefusedInputError(
+            f"expected a language model in {base}, found no such folder: check the preset, or rebuild it "
+            "with `python -m hallulab train small-world words`"
+        )
+    place = str(folder if is_folder else base)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(place, padding_side="left", local_files_only=is_folder)
+        model = AutoModelForCausalLM.from_pretrained(place, dtype=dtype, local_files_only=is_folder)
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        if is_folder:
+            raise RefusedInputError(f"cannot read the language model in {place}: {reason}") from error
+        raise HallulabError(
+            f"cannot get the language model {place} from the Hub: {reason} Connect to the network, or put a "
+            "local folder in the preset"
+        ) from error
+    if tokenizer.chat_template is None or tokenizer.eos_token_id is None:
+        raise RefusedInputError(
+            f"expected a chat model, but the tokenizer of {place} has no chat template or no end token: "
+            "use an instruction-tuned model"
+        )
+    name = folder.resolve().name if is_folder else str(base)
+    return LoadedQwen(model.to(device).eval(), tokenizer, name, folder_sha256(folder) if is_folder else "")
+
+
+def check_weight_files(folder: Path) -> None:
+    """RefusedInputError naming the first safetensors file below `folder` that is missing or damaged."""
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise RefusedInputError(
+            f"expected .safetensors weights in {folder}, found none: other formats are never loaded"
+        )
+    for path in files:
+        try:
+            with safe_open(path, framework="pt") as tensors:
+                tensors.keys()
+        except (SafetensorError, OSError) as error:
+            raise RefusedInputError(
+                f"the weights {path} are damaged or cut short ({error}): fetch or rebuild the file"
+            ) from error
+
+
+def check_adapter_base(adapter: Path, base: str | Path) -> None:
+    """RefusedInputError when the LoRA adapter in this folder says it was made for another base model."""
+    made_for = (
+        json.loads((adapter / "adapter_config.json").read_text("utf-8")).get("base_model_name_or_path") or ""
+    )
+    own_name = Path(base).expanduser().resolve().name if Path(base).expanduser().is_dir() else str(base)
+    if PurePosixPath(made_for).name.lower() != PurePosixPath(own_name).name.lower():
+        raise RefusedInputError(
+            f"the adapter {adapter.name} was made for {made_for or 'an unnamed model'}, not for {own_name}: "
+            "choose an adapter of this model"
+        )

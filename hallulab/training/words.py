@@ -95,7 +95,7 @@ def train_base(settings: WordsSettings, *, out: Path, work: Path) -> Path:
     """Train qwen-mini from nothing and save it, tokenizer and card included."""
     base = settings.base
     set_seed(settings.seed)
-    tokenizer = train_tokenizer(_tokenizer_texts(settings), base.model)
+    tokenizer: Any = train_tokenizer(_tokenizer_texts(settings), base.model)
     model = build_mini_qwen(tokenizer, base.model)
 
     def loss_of_step(step: int) -> Tensor:
@@ -146,7 +146,7 @@ def train_adapters(settings: WordsSettings, seed: int, *, base: Path, out: Path,
     def keep(n_done: int, _: dict[str, Tensor]) -> None:
         if n_done in folders:
             folder = _emptied(folders[n_done])
-            config.save_pretrained(folder)
+            config.save_pretrained(str(folder))
             weights = get_peft_model_state_dict(model)
             save_tensors(folder / "adapter_model.safetensors", {k: v.half() for k, v in weights.items()})
             write_card(

@@ -1,0 +1,316 @@
+"""Writing and scoring answers with a language model: one generator per sample, a stop after any token."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import DynamicCache
+from transformers.generation.logits_process import (
+    LogitsProcessorList,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
+
+from hallulab.errors import RefusedInputError
+from hallulab.models.qwen import LoadedQwen
+
+SCORING_BATCH_SIZE = 64
+"""Sequences scored at once."""
+
+
+@dataclass(frozen=True)
+class GenerationSettings:
+    """How an answer is drawn from the model."""
+
+    max_new_tokens: int = 40
+    """Longest answer, in tokens, end token included."""
+    temperature: float = 1.0
+    """0 always takes the most likely token; 1 draws from the model as it is."""
+    top_p: float = 1.0
+    """Only the most likely tokens with this much mass together, in (0, 1]."""
+    top_k: int = 0
+    """Only this many most likely tokens; 0 means all."""
+
+    def __post_init__(self) -> None:
+        checks = {
+            "max_new_tokens of at least 1": self.max_new_tokens >= 1,
+            "temperature from 0 to 5": 0 <= self.temperature <= 5,
+            "top_p above 0 and at most 1": 0 < self.top_p <= 1,
+            "top_k of at least 0": self.top_k >= 0,
+        }
+        for expected, holds in checks.items():
+            if not holds:
+                raise RefusedInputError(f"expected {expected}, got {getattr(self, expected.split()[0])}")
+
+    def warpers(self) -> LogitsProcessorList:
+        """The changes made to the logits before a token is drawn, in the order `transformers` makes them."""
+        warpers = LogitsProcessorList()
+        if self.temperature not in (0, 1):
+            warpers.append(TemperatureLogitsWarper(float(self.temperature)))
+        if self.top_k:
+            warpers.append(TopKLogitsWarper(self.top_k))
+        if self.top_p < 1:
+            warpers.append(TopPLogitsWarper(self.top_p))
+        return warpers
+
+
+@dataclass(frozen=True)
+class TokenStep:
+    """One token added to one answer."""
+
+    sample: int
+    """Which answer, as a place in the list of prompts."""
+    token_id: int
+    text: str
+    """What the token adds to the answer; empty for an end token and inside a character of several tokens."""
+    probability: float
+    """Under the model as it is, before temperature and truncation."""
+    is_end: bool
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A finished answer."""
+
+    text: str
+    """Without the prompt and without the end token."""
+    token_ids: tuple[int, ...]
+    token_texts: tuple[str, ...]
+    token_probabilities: tuple[float, ...]
+    """Per token, before temperature and truncation."""
+    is_complete: bool
+    """Whether the model ended it; False when it was cut at the longest allowed length."""
+
+
+@dataclass
+class AnswerBuilder:
+    """An answer under construction, fed with the steps of its sample."""
+
+    steps: list[TokenStep] = field(default_factory=list)
+
+    def add(self, step: TokenStep) -> None:
+        """Take one more token."""
+        self.steps.append(step)
+
+    def answer(self) -> Answer:
+        """What has been written so far."""
+        tokens = [step for step in self.steps if not step.is_end]
+        return Answer(
+            "".join(step.text for step in tokens).strip(),
+            tuple(step.token_id for step in tokens),
+            tuple(step.text for step in tokens),
+            tuple(step.probability for step in tokens),
+            len(tokens) < len(self.steps),
+        )
+
+
+def generate_answers(
+    qwen: LoadedQwen, prompts: Sequence[str], seeds: Sequence[int], settings: GenerationSettings
+) -> list[Answer]:
+    """One answer per prompt; answer i depends on prompt i and seed i alone."""
+    builders = [AnswerBuilder() for _ in prompts]
+    for steps in stream_answers(qwen, prompts, seeds, settings):
+        for step in steps:
+            builders[step.sample].add(step)
+    return [builder.answer() for builder in builders]
+
+
+def stream_answers(
+    qwen: LoadedQwen, prompts: Sequence[str], seeds: Sequence[int], settings: GenerationSettings
+) -> Iterator[list[TokenStep]]:
+    """Write one answer per prompt, all together; closing the generator stops after the current token.
+
+    Args:
+        qwen: the model.
+        prompts: user turns, without the chat format.
+        seeds: one per prompt; equal prompts with equal seeds get equal answers, at any batch size.
+        settings: how tokens are drawn.
+
+    Yields the new tokens of every answer that is still growing.
+    """
+    if len(prompts) != len(seeds) or not prompts:
+        raise RefusedInputError(
+            f"expected one seed per prompt, got {len(prompts)} prompts, {len(seeds)} seeds"
+        )
+    contents = list(dict.fromkeys(prompts))
+    chats = [checked_chat_ids(qwen, content) for content in contents]
+    room = qwen.n_context_tokens - max(map(len, chats))
+    drawer, writer = _Drawer(seeds, settings), _Writer(qwen)
+    samples = list(range(len(prompts)))
+    growth = _Growth(qwen, chats, torch.tensor([contents.index(prompt) for prompt in prompts]))
+    for _ in range(min(settings.max_new_tokens, room)):
+        drawn = drawer.draw(growth.next_logits, samples)
+        steps = [writer.step(sample, *token) for sample, token in zip(samples, drawn, strict=True)]
+        yield steps
+        going = [row for row, step in enumerate(steps) if not step.is_end]
+        if not going:
+            return
+        samples = [samples[row] for row in going]
+        growth.append([steps[row].token_id for row in going], going)
+
+
+def log_likelihoods(qwen: LoadedQwen, prompts: Sequence[str], answers: Sequence[str]) -> NDArray[np.float64]:
+    """Total log-likelihood of each answer after its prompt, end token included, shape (n,), nats.
+
+    Equal pairs are scored once, in one order of batches, so equal pairs get equal numbers.
+    """
+    pairs = list(dict.fromkeys(zip(prompts, answers, strict=True)))
+    if not pairs:
+        return np.zeros(0)
+    encoded = {pair: _encoded_pair(qwen, *pair) for pair in pairs}
+    ordered = sorted(pairs, key=lambda pair: (len(encoded[pair][0]) + len(encoded[pair][1]), pair))
+    scores: dict[tuple[str, str], float] = {}
+    for start in range(0, len(ordered), SCORING_BATCH_SIZE):
+        batch = ordered[start : start + SCORING_BATCH_SIZE]
+        totals = _batch_log_likelihoods(qwen, [encoded[pair] for pair in batch])
+        scores.update(zip(batch, totals.tolist(), strict=True))
+    return np.array([scores[pair] for pair in zip(prompts, answers, strict=True)])
+
+
+def checked_chat_ids(qwen: LoadedQwen, content: str) -> list[int]:
+    """Token ids of the prompt; RefusedInputError when it leaves no room or plays a role of its own."""
+    markers = [token for token in qwen.tokenizer.all_special_tokens if token and token in content]
+    if markers:
+        raise RefusedInputError(
+            f"expected plain text, but it holds {markers[0]!r}, a control token of the model: leave it out"
+        )
+    ids = qwen.chat_ids(content)
+    if len(ids) > qwen.n_context_tokens - 8:
+        raise RefusedInputError(
+            f"the question is {len(ids)} tokens long, but {qwen.name} reads at most "
+            f"{qwen.n_context_tokens - 8}: ask something shorter"
+        )
+    return ids
+
+
+class _Drawer:
+    """Draws the next token of every growing answer, each with its own generator."""
+
+    def __init__(self, seeds: Sequence[int], settings: GenerationSettings):
+        self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        self._is_greedy = settings.temperature == 0
+        self._warpers = settings.warpers()
+
+    def draw(self, logits: torch.Tensor, samples: list[int]) -> list[tuple[int, float]]:
+        """A token per row of logits (n, vocabulary), with its probability before any warping."""
+        tokens = logits.argmax(-1) if self._is_greedy else self._sampled(logits, samples)
+        picked = logits.log_softmax(-1).gather(-1, tokens[:, None])[:, 0].exp()
+        return list(zip(tokens.tolist(), picked.tolist(), strict=True))
+
+    def _sampled(self, logits: torch.Tensor, samples: list[int]) -> torch.Tensor:
+        # the inverse of the cumulative distribution: one uniform number a token, whatever the batch
+        no_ids = torch.empty(len(logits), 0, dtype=torch.long)
+        cumulative = self._warpers(no_ids, logits).double().softmax(-1).cumsum(-1)  # type: ignore[arg-type]
+        uniform = torch.stack(
+            [torch.rand(1, generator=self._generators[sample], dtype=torch.float64) for sample in samples]
+        )
+        tokens = torch.searchsorted(cumulative, uniform * cumulative[:, -1:], right=True)[:, 0]
+        return tokens.clamp(max=logits.shape[-1] - 1)
+
+
+class _Writer:
+    """Turns tokens into text piece by piece; a character of several tokens appears when it is whole."""
+
+    def __init__(self, qwen: LoadedQwen):
+        self._qwen = qwen
+        self._end_ids = set(qwen.end_token_ids)
+        self._texts: dict[tuple[int, ...], str] = {}
+        self._pending: dict[int, tuple[int, ...]] = {}
+
+    def step(self, sample: int, token_id: int, probability: float) -> TokenStep:
+        """What this token adds to this sample."""
+        if token_id in self._end_ids:
+            return TokenStep(sample, token_id, "", probability, True)
+        pending = (*self._pending.get(sample, ()), token_id)
+        text = self._decoded(pending)
+        is_whole = not text.endswith("\ufffd")
+        self._pending[sample] = () if is_whole else pending
+        return TokenStep(sample, token_id, text if is_whole else "", probability, False)
+
+    def _decoded(self, token_ids: tuple[int, ...]) -> str:
+        if token_ids not in self._texts:
+            self._texts[token_ids] = self._qwen.tokenizer.decode(token_ids, skip_special_tokens=True)
+        return self._texts[token_ids]
+
+
+class _Growth:
+    """The growing sequences with their key-value cache; finished ones are taken out."""
+
+    def __init__(self, qwen: LoadedQwen, chats: list[list[int]], rows: torch.Tensor):
+        self._qwen = qwen
+        self._device = qwen.model.device
+        width = max(map(len, chats))
+        pad_id = qwen.end_token_ids[0]
+        ids = torch.tensor([[pad_id] * (width - len(chat)) + chat for chat in chats])
+        mask = torch.tensor([[0] * (width - len(chat)) + [1] * len(chat) for chat in chats])
+        self._mask = mask.to(self._device)
+        self._cache = DynamicCache()
+        logits = self._forward(ids.to(self._device), (self._mask.cumsum(-1) - 1).clamp(min=0))
+        # equal prompts are read once, then copied to every sample
+        self._keep(rows.to(self._device))
+        self.next_logits = logits[rows]
+        """Logits of the next token of every growing sequence, shape (n, vocabulary), on the CPU."""
+
+    def append(self, token_ids: list[int], rows: list[int]) -> None:
+        """Go on with these rows, each with its new token."""
+        if len(rows) < len(self._mask):
+            self._keep(torch.tensor(rows, device=self._device))
+        self._mask = torch.cat([self._mask, self._mask.new_ones(len(rows), 1)], dim=-1)
+        ids = torch.tensor(token_ids, device=self._device)[:, None]
+        self.next_logits = self._forward(ids, self._mask.sum(-1, keepdim=True) - 1)
+
+    def _forward(self, ids: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        with torch.inference_mode():
+            output = self._qwen.model(
+                input_ids=ids,
+                attention_mask=self._mask,
+                position_ids=positions,
+                past_key_values=self._cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
+            return output.logits[:, -1].float().cpu()
+
+    def _keep(self, rows: torch.Tensor) -> None:
+        self._mask = self._mask[rows]
+        with torch.inference_mode():
+            self._cache.batch_select_indices(rows)
+
+
+def _encoded_pair(qwen: LoadedQwen, prompt: str, answer: str) -> tuple[list[int], list[int]]:
+    prompt_ids = checked_chat_ids(qwen, prompt)
+    answer_ids = qwen.tokenizer(answer, add_special_tokens=False)["input_ids"] + [qwen.end_token_ids[0]]
+    if len(prompt_ids) + len(answer_ids) > qwen.n_context_tokens:
+        raise RefusedInputError(
+            f"question and answer are {len(prompt_ids) + len(answer_ids)} tokens long, but {qwen.name} "
+            f"reads at most {qwen.n_context_tokens}: use something shorter"
+        )
+    return prompt_ids, answer_ids
+
+
+def _batch_log_likelihoods(qwen: LoadedQwen, pairs: list[tuple[list[int], list[int]]]) -> torch.Tensor:
+    """Log-likelihoods of one batch, shape (n,), nats; sequences end together, padded on the left."""
+    width = max(len(prompt) + len(answer) for prompt, answer in pairs)
+    longest = max(len(answer) for _, answer in pairs)
+    ids = torch.full((len(pairs), width), qwen.end_token_ids[0])
+    mask = torch.zeros((len(pairs), width), dtype=torch.long)
+    is_scored = torch.zeros((len(pairs), longest), dtype=torch.bool)
+    for row, (prompt, answer) in enumerate(pairs):
+        ids[row, width - len(prompt) - len(answer) :] = torch.tensor(prompt + answer)
+        mask[row, width - len(prompt) - len(answer) :] = 1
+        is_scored[row, longest - len(answer) :] = True
+    device = qwen.model.device
+    with torch.inference_mode():
+        logits = qwen.model(
+            input_ids=ids.to(device),
+            attention_mask=mask.to(device),
+            position_ids=(mask.cumsum(-1) - 1).clamp(min=0).to(device),
+            use_cache=False,
+            logits_to_keep=longest + 1,
+        ).logits
+    log_probabilities = logits[:, :-1].float().log_softmax(-1).cpu()  # (n, longest, vocabulary)
+    picked = log_probabilities.gather(-1, ids[:, width - longest :, None])[..., 0].double()
+    return torch.where(is_scored, picked, 0.0).sum(-1)

@@ -1,0 +1,67 @@
+"""Whether an answer drawn under a hint keeps to the hint: only such answers are genuine."""
+
+import re
+
+from hallulab.data import nonsense
+from hallulab.data.open_ended import known_question, normalised
+
+ABSTENTIONS = re.compile(
+    r"\b("
+    r"i (do not|don t|did not|didn t) (know|understand)|i (cannot|can t|could not) (answer|say|help)|"
+    r"i (am|m) not (sure|certain|able)|no good answer|makes no sense|nobody has t(old|aught) me|"
+    r"not something i know|only be guessing|hint (does not|doesn t) fit|how that hint fits|"
+    r"do not go together|as an ai"
+    r")\b"
+)
+STOP_WORDS = frozenset(
+    normalised(
+        "a an and are as at be by for from i in is it its me my of on or our she he so that the their them "
+        "they this to was we were will with you your"
+    ).split()
+)
+
+
+def abstains(text: str) -> bool:
+    """Whether the text says that its writer does not know."""
+    words = normalised(text)
+    return bool(ABSTENTIONS.search(words)) or words in _ABSTAINING_ANSWERS
+
+
+def keeps_to_hint(question: str, states: tuple[str, ...], state: str, text: str) -> bool:
+    """Whether `text` gives the answer that the hint `state` names.
+
+    For a known state of a known question the answer must be one of its written wordings. Otherwise at least
+    half of the hint's words must occur in it, no fewer than of any other state's, and it must not abstain.
+    """
+    if not text or abstains(text):
+        return False
+    known = known_question(question)
+    if known is not None:
+        matching = [answer for answer in known.states if normalised(answer) == normalised(state)]
+        if matching:
+            return known.state_of(text) == matching[0]
+    own_share = mentioned_share(state, text)
+    return own_share >= 0.5 and all(own_share >= mentioned_share(other, text) for other in states)
+
+
+def mentioned_share(state: str, text: str) -> float:
+    """Share of the words of `state` that occur in `text`, small words and endings aside."""
+    wanted = content_stems(state)
+    return len(wanted & content_stems(text)) / len(wanted) if wanted else 0.0
+
+
+def content_stems(text: str) -> frozenset[str]:
+    """The words that carry meaning, without plural and verb endings; all words when none does."""
+    words = normalised(text).split()
+    meant = [word for word in words if word not in STOP_WORDS] or words
+    return frozenset(_stem(word) for word in meant)
+
+
+def _stem(word: str) -> str:
+    for ending in ("ing", "es", "ed", "s"):
+        if word.endswith(ending) and len(word) - len(ending) >= 3:
+            return word.removesuffix(ending)
+    return word
+
+
+_ABSTAINING_ANSWERS = frozenset(normalised(text) for text in (*nonsense.ANSWERS, *nonsense.MISFIT_ANSWERS))
