@@ -18,7 +18,7 @@ def bars(
     ] = "all",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Measure the shipped checkpoints against their quality bars; exit 1 when one is missed."""
+    """Measure the checkpoints; exit 1 when a quality bar is missed."""
     with quiet_stdout():
         measured = _measure(part, start_engine())
     missed = [bar for bar in measured if bar.passed is False]

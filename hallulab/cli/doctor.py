@@ -27,7 +27,7 @@ class CheckpointHealth:
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Check the device, the memory, the versions and every checkpoint of the preset."""
+    """Check device, memory, versions and checkpoints."""
     preset = preset_from_environment()
     checkpoints = [check_checkpoint(name, place) for name, place in checkpoint_places(preset).items()]
     healthy = not any(checkpoint.ok is False for checkpoint in checkpoints)

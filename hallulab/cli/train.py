@@ -23,7 +23,7 @@ def train(
     out: Annotated[Path, typer.Option(help="Folder for the finished checkpoints.")] = DEFAULT_OUT,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Rebuild the shipped checkpoints; a killed training goes on where it stopped when run again."""
+    """Rebuild the shipped checkpoints; run again, it resumes."""
     chosen = {} if seed is None else {"seed": seed}
     work = home_from_environment() / "train"
     with quiet_stdout():

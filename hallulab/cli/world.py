@@ -2,10 +2,11 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hallulab.cli.console import quiet_libraries
 from hallulab.engine.presets import Preset, load_preset
+from hallulab.errors import RefusedInputError
 
 if TYPE_CHECKING:
     from hallulab.engine.core import Engine
@@ -30,3 +31,21 @@ def start_engine() -> "Engine":
     from hallulab.engine.core import Engine
 
     return Engine(preset)
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """The options a person gave; the settings dataclasses hold the defaults of the others."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def output_folder(folder: Path) -> Path:
+    """The folder, made if it is missing; refused before any work is lost on it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ".writable").touch()
+        (folder / ".writable").unlink()
+    except OSError as error:
+        raise RefusedInputError(
+            f"expected a folder that can be written, got {folder} ({error.strerror}): choose another --out"
+        ) from error
+    return folder

@@ -1,0 +1,89 @@
+"""`ask`: an answer and its verdict."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hallulab.cli.console import nats, one_line, print_json, print_table, progress_bar, quiet_stdout
+from hallulab.cli.world import given, start_engine
+
+if TYPE_CHECKING:
+    from hallulab.densities.hcdr import StateVerdict
+    from hallulab.scoring.words import AskResult
+
+
+def ask(
+    question: Annotated[str, typer.Argument(help="What to ask.")],
+    state: Annotated[
+        list[str] | None, typer.Option(help="A possible answer; repeat it. Known answers by default.")
+    ] = None,
+    checkpoint: Annotated[str | None, typer.Option(help="Who answers: base, or an adapter's name.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the answer.")] = None,
+    samples: Annotated[int | None, typer.Option(help="Genuine answers sampled per state.")] = None,
+    hdr_mass: Annotated[float | None, typer.Option(help="Share of genuine answers that is inside.")] = None,
+    temperature: Annotated[float | None, typer.Option(help="Of sampling; 0 takes the likeliest.")] = None,
+    top_p: Annotated[float | None, typer.Option(help="Nucleus mass of sampling.")] = None,
+    max_new_tokens: Annotated[int | None, typer.Option(help="Longest answer, in tokens.")] = None,
+    answer: Annotated[str | None, typer.Option(help="Judge this text instead of an own answer.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Ask a fine-tuned Qwen: is its answer a hallucination?"""
+    chosen = given(
+        checkpoint=checkpoint, seed=seed, n_samples=samples, hdr_mass=hdr_mass, temperature=temperature,
+        top_p=top_p, max_new_tokens=max_new_tokens, answer=answer,
+    )  # fmt: skip
+    with quiet_stdout():
+        result = _run({"question": question, "states": tuple(state or ()), **chosen})
+    print_json(result.to_json()) if as_json else _print_result(result)
+
+
+def _run(chosen: dict[str, Any]) -> "AskResult":
+    """The finished job, with a bar on stderr."""
+    engine = start_engine()
+    from hallulab.scoring.words import AskSettings
+    from hallulab.scoring.words import ask as ask_and_judge
+
+    result = None
+    with progress_bar(100, "%") as bar:
+        for progress in ask_and_judge(engine, AskSettings(**chosen)):
+            bar.set_description(progress.message)
+            bar.update(round(100 * progress.fraction) - bar.n)
+            result = progress.result
+    assert result is not None  # the last progress holds it
+    return result
+
+
+def _print_result(result: "AskResult") -> None:
+    verdict = result.verdict
+    if verdict is None:
+        print(one_line(result.reason))
+    elif verdict.is_hallucination:
+        print(f"A hallucination: unlikely under every state, by {nats(-verdict.margin_nats)} nats or more.")
+    else:
+        # the state that decides is the one it is deepest inside of
+        nearest = max(verdict.states, key=lambda state: state.log_density - state.threshold)
+        print(
+            f"Not a hallucination: it is inside the region of “{nearest.state}”, "
+            f"by {nats(verdict.margin_nats)} nats."
+        )
+    print(f"\n  {result.settings.question}\n  → {one_line(result.answer) or '(nothing)'}\n")
+    if verdict is not None:
+        rows = [
+            (
+                state.state,
+                nats(state.log_density),
+                nats(state.threshold),
+                "inside" if state.inside else "outside",
+            )
+            for state in verdict.states
+        ]
+        print_table(("state", "log-density", "threshold", "verdict"), rows)
+    print(
+        f"  without a hint: {nats(result.log_density_unhinted)} nats; written by {result.model}, "
+        f"scored by {result.scorer}, seed {result.settings.seed}"
+    )
+
+
+def _row(state: "StateVerdict") -> tuple[str, ...]:
+    inside = "inside" if state.inside else "outside"
+    return state.state, nats(state.log_density), nats(state.threshold), inside

@@ -1,0 +1,48 @@
+"""The command line: every command registered, every error one line and an exit code."""
+
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from hallulab.cli.ask import ask
+from hallulab.cli.bars import bars
+from hallulab.cli.coins import coins
+from hallulab.cli.console import one_line
+from hallulab.cli.doctor import doctor
+from hallulab.cli.examples import examples
+from hallulab.cli.frame import frame
+from hallulab.cli.paint import paint
+from hallulab.cli.score import score
+from hallulab.cli.train import train
+from hallulab.errors import HallulabError, RefusedInputError
+
+DONE, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
+
+app = typer.Typer(
+    name="hallulab",
+    help="Ask, paint or flip coins, and see whether the output δ-hallucinates.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for command in (ask, paint, coins, frame, score, examples, train, bars, doctor):
+    app.command()(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0 done, 1 failed, 2 refused input."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    try:
+        return app(args=arguments, prog_name="python -m hallulab", standalone_mode=False) or DONE
+    except (RefusedInputError, typer.TyperException) as error:
+        return _say(error.format_message() if isinstance(error, typer.TyperException) else error, REFUSED)
+    except HallulabError as error:
+        return _say(error, FAILED)
+    except typer.Abort:
+        return INTERRUPTED
+
+
+def _say(message: object, exit_code: int) -> int:
+    print(one_line(message), file=sys.stderr)
+    return exit_code
