@@ -1,4 +1,4 @@
-"""Paints images one denoising step at a time, so that a job can be watched and stopped; embeds images in batches."""
+"""From a prompt to images, one denoising step at a time so that a job can stop, and on to embeddings."""
 
 import inspect
 from collections.abc import Iterator
@@ -65,7 +65,9 @@ def check_prompt(prompt: str) -> str:
     """The prompt without spaces around it; RefusedInputError when it is empty or too long."""
     text = prompt.strip()
     if not text:
-        raise RefusedInputError("expected a prompt, got an empty one: say what to paint, such as 'a cute pet animal'")
+        raise RefusedInputError(
+            "expected a prompt, got an empty one: say what to paint, such as 'a cute pet animal'"
+        )
     if len(text) > MAX_PROMPT_CHARACTERS:
         raise RefusedInputError(
             f"expected a prompt of at most {MAX_PROMPT_CHARACTERS} characters, got {len(text)}: shorten it"
@@ -145,7 +147,8 @@ def _text_conditions(
     pipeline: StableDiffusionPipeline, prompt: str, n: int, guided: bool, device: torch.device
 ) -> Tensor:
     """(n or 2n, tokens, width) text states; the empty prompt's come first when guided."""
-    with_text, without = pipeline.encode_prompt(prompt, device, n, guided)
+    encoded: Any = pipeline.encode_prompt(prompt, device, n, guided)
+    with_text, without = encoded
     return torch.cat([without, with_text]) if guided else with_text
 
 
@@ -161,7 +164,8 @@ def _step_arguments(scheduler: Any, seeds: list[int]) -> dict[str, Any]:
 @torch.inference_mode()
 def _decode(pipeline: StableDiffusionPipeline, latents: Tensor) -> list[Image.Image]:
     pixels = pipeline.vae.decode(latents / pipeline.vae.config["scaling_factor"], return_dict=False)[0]
-    return pipeline.image_processor.postprocess(pixels.detach(), output_type="pil")
+    images: Any = pipeline.image_processor.postprocess(pixels.detach(), output_type="pil")
+    return images
 
 
 def _check_range(name: str, value: float, low: float, high: float) -> None:

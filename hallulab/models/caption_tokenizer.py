@@ -1,6 +1,7 @@
 """A CLIP tokenizer whose byte-pair merges are learnt from a handful of captions."""
 
 import json
+from typing import Any
 
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from transformers import CLIPTokenizer
@@ -11,7 +12,7 @@ START, END = "<|startoftext|>", "<|endoftext|>"
 def learn_caption_tokenizer(sentences: list[str], *, n_merges: int, max_tokens: int) -> CLIPTokenizer:
     """A `CLIPTokenizer` with CLIP's byte alphabet and at most `n_merges` merges learnt from `sentences`.
 
-    The end token has the highest id, as CLIP's pooling expects; `max_tokens` is the length prompts are padded to.
+    The end token has the highest id, as CLIP's pooling expects. `max_tokens`: prompts are padded to it.
     """
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     learner = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
@@ -25,9 +26,9 @@ def learn_caption_tokenizer(sentences: list[str], *, n_merges: int, max_tokens: 
     )
     words = [word for sentence in sentences for word in sentence.lower().replace(",", " ,").split()]
     learner.train_from_iterator(words, trainer)
-    merges = [tuple(pair) for pair in json.loads(learner.to_str())["model"]["merges"]]
+    merges: Any = [tuple(pair) for pair in json.loads(learner.to_str())["model"]["merges"]]
     tokens = alphabet + [f"{letter}</w>" for letter in alphabet]
     tokens += [left + right for left, right in merges]
-    tokens = list(dict.fromkeys(tokens)) + [START, END]
+    tokens = [*dict.fromkeys(tokens), START, END]
     vocabulary = {token: index for index, token in enumerate(tokens)}
     return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=max_tokens)

@@ -74,7 +74,7 @@ def build_clip(sizes: ClipSizes, tokenizer: CLIPTokenizer) -> tuple[nn.Module, d
             "layers": sizes.text_layers,
         },
     }
-    text_cfg = {key: value for key, value in config["text_cfg"].items() if key != "hf_tokenizer_name"}
+    text_cfg: Any = {key: value for key, value in config["text_cfg"].items() if key != "hf_tokenizer_name"}
     return open_clip.CLIP(config["embed_dim"], config["vision_cfg"], text_cfg), config
 
 
@@ -104,7 +104,9 @@ def load_clip(name: str, pretrained: str = "", *, device: torch.device | str = "
     if name.startswith(LOCAL_DIR):
         _check_local_dir(Path(name.removeprefix(LOCAL_DIR)))
     elif not name.startswith("hf-hub:") and not pretrained:
-        raise RefusedInputError(f"expected a tag of weights beside {name}, such as openai, got none: name one")
+        raise RefusedInputError(
+            f"expected a tag of weights beside {name}, such as openai, got none: name one"
+        )
     try:
         model, _, preprocess = open_clip.create_model_and_transforms(
             name, pretrained=pretrained or None, device=device

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import (
@@ -11,9 +12,11 @@ from diffusers import (
     UNet2DConditionModel,
 )
 from safetensors import SafetensorError, safe_open
+from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from hallulab.errors import RefusedInputError
+from hallulab.models.caption_tokenizer import END, START
 
 
 @dataclass(frozen=True)
@@ -46,10 +49,13 @@ class DiffusionSizes:
 def build_vae(sizes: DiffusionSizes) -> AutoencoderKL:
     """An untrained autoencoder; latents are meant to have unit variance, so `scaling_factor` is 1."""
     n_levels = len(sizes.vae_widths)
+    blocks: dict[str, Any] = {  # annotated as one-tuples there
+        "block_out_channels": sizes.vae_widths,
+        "down_block_types": ("DownEncoderBlock2D",) * n_levels,
+        "up_block_types": ("UpDecoderBlock2D",) * n_levels,
+    }
     return AutoencoderKL(
-        block_out_channels=sizes.vae_widths,
-        down_block_types=("DownEncoderBlock2D",) * n_levels,
-        up_block_types=("UpDecoderBlock2D",) * n_levels,
+        **blocks,
         layers_per_block=1,
         latent_channels=sizes.latent_channels,
         norm_num_groups=sizes.norm_groups,
@@ -78,7 +84,7 @@ def build_unet(sizes: DiffusionSizes) -> UNet2DConditionModel:
 
 def build_text_encoder(sizes: DiffusionSizes, tokenizer: CLIPTokenizer) -> CLIPTextModel:
     """An untrained CLIP text encoder that fits the tokenizer."""
-    end = tokenizer.convert_tokens_to_ids("<|endoftext|>")
+    start, end = (tokenizer.get_vocab()[token] for token in (START, END))
     encoder = CLIPTextModel(
         CLIPTextConfig(
             vocab_size=len(tokenizer),
@@ -88,13 +94,14 @@ def build_text_encoder(sizes: DiffusionSizes, tokenizer: CLIPTokenizer) -> CLIPT
             num_hidden_layers=sizes.text_layers,
             num_attention_heads=sizes.n_heads,
             max_position_embeddings=tokenizer.model_max_length,
-            bos_token_id=tokenizer.convert_tokens_to_ids("<|startoftext|>"),
+            bos_token_id=start,
             eos_token_id=end,
             pad_token_id=end,
         )
     )
     # Words the base never trains on ("cat", "dog") keep their first embedding: make words outweigh positions.
-    torch.nn.init.normal_(encoder.get_input_embeddings().weight, std=0.1)
+    embeddings: Any = encoder.get_input_embeddings()
+    nn.init.normal_(embeddings.weight, std=0.1)
     return encoder
 
 
@@ -117,14 +124,15 @@ def assemble_pipeline(
     tokenizer: CLIPTokenizer,
 ) -> StableDiffusionPipeline:
     """The parts as one pipeline with `build_scheduler`, without a safety checker."""
+    none: Any = None  # annotated as required, documented as optional
     pipeline = StableDiffusionPipeline(
         vae=vae.eval(),
         unet=unet.eval(),
         text_encoder=text_encoder.eval(),
         tokenizer=tokenizer,
-        scheduler=build_scheduler(),
-        safety_checker=None,
-        feature_extractor=None,
+        scheduler=build_scheduler(),  # pyright: ignore[reportArgumentType]
+        safety_checker=none,
+        feature_extractor=none,
         requires_safety_checker=False,
     )
     pipeline.set_progress_bar_config(disable=True)
@@ -133,11 +141,19 @@ def assemble_pipeline(
 
 def save_pipeline(pipeline: StableDiffusionPipeline, folder: Path) -> None:
     """Write the pipeline in half precision, safetensors only."""
-    for part in (pipeline.vae, pipeline.unet, pipeline.text_encoder):
-        part.to(torch.float16)
+    parts: list[nn.Module] = [pipeline.vae, pipeline.unet, pipeline.text_encoder]
+    for part in parts:
+        nn.Module.to(part, torch.float16)  # diffusers' own `to` warns about precision, which is meant here
     pipeline.save_pretrained(folder, safe_serialization=True)
-    for part in (pipeline.vae, pipeline.unet, pipeline.text_encoder):
-        part.to(torch.float32)
+    for part in parts:
+        nn.Module.to(part, torch.float32)
+
+
+def save_half(model: AutoencoderKL | UNet2DConditionModel, folder: Path) -> None:
+    """Write one model in half precision, safetensors only; it stays in float32 itself."""
+    nn.Module.to(model, torch.float16)
+    model.save_pretrained(folder, safe_serialization=True)
+    nn.Module.to(model, torch.float32)
 
 
 def load_pipeline(
@@ -169,15 +185,11 @@ def load_pipeline(
 
 
 def load_unet(
-    place: str,
-    pipeline: StableDiffusionPipeline,
-    *,
-    dtype: torch.dtype = torch.float32,
-    device: torch.device | str = "cpu",
+    place: str, *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
 ) -> UNet2DConditionModel:
     """Load a fine-tuned UNet from a folder or the Hub.
 
-    Raises RefusedInputError when it cannot be read, or does not fit the pipeline's latents and text encoder.
+    Raises RefusedInputError when it cannot be read.
     """
     folder = Path(place)
     if folder.is_dir():
@@ -189,30 +201,31 @@ def load_unet(
             f"expected a UNet at {place}, which does not load: {_first_line(error)}; "
             "check the name, or fetch its files again"
         ) from error
-    _check_fit(place, unet, pipeline)
     return unet.to(device)  # type: ignore[return-value]
 
 
-def with_unet(pipeline: StableDiffusionPipeline, unet: UNet2DConditionModel) -> StableDiffusionPipeline:
-    """The same pipeline around another UNet; every other part is shared, not copied."""
-    parts = {name: part for name, part in pipeline.components.items() if name != "unet"}
-    other = StableDiffusionPipeline(**parts, unet=unet, requires_safety_checker=False)
+def with_unet(
+    pipeline: StableDiffusionPipeline, unet: UNet2DConditionModel, name: str = "this UNet"
+) -> StableDiffusionPipeline:
+    """The pipeline around another UNet, with its own scheduler; every other part is shared, not copied.
+
+    Raises RefusedInputError when the UNet does not fit the pipeline's latents or text encoder.
+    """
+    for key in ("in_channels", "out_channels", "cross_attention_dim"):
+        expected, given = pipeline.unet.config[key], unet.config[key]
+        if expected != given:
+            raise RefusedInputError(
+                f"{name} does not fit the pipeline: expected {key} {expected}, got {given}; "
+                "use a UNet fine-tuned from this pipeline"
+            )
+    scheduler = type(pipeline.scheduler).from_config(pipeline.scheduler.config)
+    parts = {**pipeline.components, "unet": unet, "scheduler": scheduler}
+    other = StableDiffusionPipeline(**parts, requires_safety_checker=False)
     other.set_progress_bar_config(disable=True)
     return other
 
 
 _UNREADABLE = (SafetensorError, OSError, ValueError, RuntimeError, KeyError, TypeError)
-_MUST_FIT = ("in_channels", "out_channels", "cross_attention_dim")
-
-
-def _check_fit(place: str, unet: UNet2DConditionModel, pipeline: StableDiffusionPipeline) -> None:
-    for name in _MUST_FIT:
-        expected, given = pipeline.unet.config[name], unet.config[name]
-        if expected != given:
-            raise RefusedInputError(
-                f"the UNet at {place} does not fit the pipeline: expected {name} {expected}, got {given}; "
-                "use a UNet fine-tuned from this pipeline"
-            )
 
 
 def _check_pipeline_folder(folder: Path) -> None:

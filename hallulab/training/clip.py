@@ -1,4 +1,4 @@
-"""Trains `clip-mini`, an open_clip model taught the parts of many drawn animals, never shown a cat-dog blend."""
+"""Trains `clip-mini`, an open_clip model taught the parts of drawn animals, never shown a cat-dog blend."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,10 +19,13 @@ from hallulab.data.fauna import (
     species_caption,
     wild_mixture,
 )
+from hallulab.densities.feature_frame import FrameSettings
+from hallulab.engine.pictures import embed_images
 from hallulab.models.caption_tokenizer import learn_caption_tokenizer
-from hallulab.models.clip import ClipSizes, build_clip, save_clip
+from hallulab.models.clip import LOCAL_DIR, ClipSizes, build_clip, load_clip, save_clip
 from hallulab.records import write_card
-from hallulab.training.resumable_loop import LoopSettings, run_loop
+from hallulab.scoring.pictures import PictureFrame
+from hallulab.training.resumable_loop import LoopSettings, run_loop, work_folder
 
 COMMAND = "python -m hallulab train small-world clip"
 
@@ -52,11 +55,16 @@ class ClipTraining:
     """Share of drawings of one animal with one or two parts left out."""
     pet_share: float = 0.4
     """Share of cats and dogs among the drawings that are of one animal."""
+    n_frame_drawings: int = 2500
+    """Genuine drawings per pet that the frame is fitted on and holds out."""
+    frame: FrameSettings = field(default_factory=lambda: FrameSettings(pca_dimension=32))
+    """How the frame is fitted."""
 
 
 def train_clip(settings: ClipTraining, *, out: Path, work: Path) -> tuple[Path, ...]:
     """Train `clip-mini`; its folder below `out`. `work` holds what a killed run resumes from."""
     torch.manual_seed(settings.seed)
+    work = work_folder(work, "clip", settings)
     tokenizer = learn_caption_tokenizer(
         caption_words(), n_merges=settings.n_merges, max_tokens=settings.max_tokens
     )
@@ -76,7 +84,28 @@ def train_clip(settings: ClipTraining, *, out: Path, work: Path) -> tuple[Path, 
     folder = out / "clip-mini"
     save_clip(model, config, tokenizer, folder)
     _write_card(folder, settings)
-    return (folder,)
+    return folder, fit_pet_frame(settings, out=out)
+
+
+def fit_pet_frame(settings: ClipTraining, *, out: Path) -> Path:
+    """Fit the pet-faces frame on genuine drawings embedded by the saved `clip-mini`; its folder."""
+    clip = load_clip(f"{LOCAL_DIR}{out / 'clip-mini'}")
+    rng = np.random.default_rng([settings.seed, 8])
+    labels = [species for species in PETS for _ in range(settings.n_frame_drawings)]
+    drawings = [draw_face(random_face(species, rng=rng), settings.sizes.image_size) for species in labels]
+    frame = PictureFrame.fit(embed_images(clip, drawings), labels, settings.frame, embedder=clip.name)
+    folder = out / "clip-mini-pet-frame"
+    frame.save(folder)
+    write_card(
+        folder,
+        title="The pet-faces frame: regions of genuine drawn cats and dogs",
+        base=f"clip-mini ({clip.name})",
+        data=f"{settings.n_frame_drawings} drawings each of {' and '.join(PETS)} (hallulab/data/fauna.py)",
+        command=COMMAND,
+        seed=settings.seed,
+        notes=f"{settings.frame.held_out_share:.0%} of the drawings are held out for the thresholds.",
+    )
+    return folder
 
 
 def contrastive_loss(image_features: Tensor, text_features: Tensor, scale: Tensor) -> Tensor:
@@ -108,7 +137,7 @@ def _pixels(faces: list[Face], size: int) -> Tensor:
 
 
 def _blurred(pixels: Tensor, rng: np.random.Generator) -> Tensor:
-    """Half of the images a little blurred and noisy, so that an autoencoder's softness is not taken for content."""
+    """Half of the images a little blurred and noisy: an autoencoder's softness is not content."""
     soft = nn.functional.avg_pool2d(nn.functional.pad(pixels, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
     share = torch.from_numpy(rng.uniform(0, 1, len(pixels)) * (rng.random(len(pixels)) < 0.5)).float()
     share = share[:, None, None, None]
@@ -121,14 +150,14 @@ def _write_card(folder: Path, settings: ClipTraining) -> None:
         folder,
         title="clip-mini: a small CLIP that knows the parts of drawn animal faces",
         base="nothing",
-        data=f"{settings.loop.n_steps * settings.batch} drawings with captions naming ears, eyes, nose and colours "
-        f"of {', '.join(SPECIES)} (hallulab/data/fauna.py)",
+        data=f"{settings.loop.n_steps * settings.batch} drawings of {', '.join(SPECIES)} with captions "
+        "naming ears, eyes, nose and colours (hallulab/data/fauna.py)",
         command=COMMAND,
         seed=settings.seed,
         notes=(
-            f"Loads with open_clip as `local-dir:FOLDER`. {settings.wild_mixture_share:.0%} of the drawings mix the parts of "
-            f"wild animals, {settings.incomplete_share:.0%} show one animal with one or two parts left out, the rest are "
-            "whole animals. Cats and dogs are never mixed with anything, least of all with each other: cat-dog "
-            "blends are what the frame built on this model is tested on."
+            f"Loads with open_clip as `local-dir:FOLDER`. {settings.wild_mixture_share:.0%} of the drawings "
+            f"mix the parts of wild animals, {settings.incomplete_share:.0%} show one animal with one or two "
+            "parts left out, the rest are whole animals. Cats and dogs are never mixed with anything, least "
+            "of all with each other: cat-dog blends are what the frame built on this model is tested on."
         ),
     )

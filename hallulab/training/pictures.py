@@ -1,8 +1,8 @@
-"""Trains `sd-mini` on drawn wild animals, then fine-tunes its UNet on cats and dogs alone ([LHZSL] 7.3 in small)."""
+"""Trains `sd-mini` on drawn wild animals, then its UNet on cats and dogs alone ([LHZSL] 7.3 in small)."""
 
-import logging
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,12 +30,11 @@ from hallulab.models.diffusion import (
     build_text_encoder,
     build_unet,
     build_vae,
+    save_half,
     save_pipeline,
 )
 from hallulab.records import RecordFile, write_card
-from hallulab.training.resumable_loop import LoopSettings, Trained, run_loop, save_tensors
-
-_LOG = logging.getLogger(__name__)
+from hallulab.training.resumable_loop import LoopSettings, State, Trained, run_loop, save_tensors, work_folder
 
 COMMAND = "python -m hallulab train small-world pictures"
 GENERIC_PET_CAPTIONS = ("a cute pet animal", "a pet", "a photo of a pet")
@@ -76,8 +75,9 @@ class PicturesTraining:
 
 
 def train_pictures(settings: PicturesTraining, *, out: Path, work: Path) -> tuple[Path, ...]:
-    """Train everything; the checkpoint folders written below `out`. `work` holds what a killed run resumes from."""
+    """Train everything; the checkpoint folders below `out`. A killed run resumes from what `work` holds."""
     torch.manual_seed(settings.seed)
+    work = work_folder(work, "pictures", settings)
     tokenizer = learn_caption_tokenizer(
         caption_words(), n_merges=settings.n_merges, max_tokens=settings.max_tokens
     )
@@ -96,17 +96,19 @@ def train_pictures(settings: PicturesTraining, *, out: Path, work: Path) -> tupl
 
 
 def train_vae(vae: AutoencoderKL, settings: PicturesTraining, *, work: Path) -> None:
-    """Train the autoencoder on genuine drawings of every animal, then give its latents zero mean and unit variance."""
+    """Train the autoencoder on genuine drawings of every animal, then standardise its latents."""
     size = settings.sizes.image_size
 
     def loss_of_step(step: int) -> Tensor:
         rng = np.random.default_rng([settings.seed, 1, step])
-        faces = [random_face(SPECIES[int(rng.integers(len(SPECIES)))], rng=rng) for _ in range(settings.vae_batch)]
+        faces = [
+            random_face(SPECIES[int(rng.integers(len(SPECIES)))], rng=rng) for _ in range(settings.vae_batch)
+        ]
         images = images_to_tensor([draw_face(face, size) for face in faces])
         generator = _torch_generator(settings.seed, 1, step)
         with torch.autocast("cpu", torch.bfloat16, enabled=settings.mixed_precision):
-            posterior = vae.encode(images).latent_dist
-            decoded = vae.decode(posterior.sample(generator=generator)).sample
+            posterior: Any = vae.encode(images, return_dict=False)[0]
+            decoded: Any = vae.decode(posterior.sample(generator=generator), return_dict=False)[0]
         return _reconstruction_loss(decoded.float(), images) + 1e-6 * posterior.kl().float().mean()
 
     finished = work / "vae-standardised.safetensors"
@@ -120,7 +122,7 @@ def train_vae(vae: AutoencoderKL, settings: PicturesTraining, *, work: Path) -> 
 
 
 def _reconstruction_loss(decoded: Tensor, images: Tensor) -> Tensor:
-    """Absolute error, of colours pooled at two scales too (against washed-out colours), and of edges."""
+    """Absolute and squared error, of pooled colours too (against washed-out ones), and of edges."""
     loss = (decoded - images).abs().mean()
     for scale in (4, 16):
         loss = loss + 0.5 * (nn.functional.avg_pool2d(decoded - images, scale)).abs().mean()
@@ -131,24 +133,35 @@ def _reconstruction_loss(decoded: Tensor, images: Tensor) -> Tensor:
 
 @torch.no_grad()
 def standardise_latents(vae: AutoencoderKL, images: Tensor) -> None:
-    """Fold a per-channel standardisation of the latents of `images` (n, 3, h, w) into the quantisation convolutions."""
-    latents = torch.cat([vae.encode(part).latent_dist.mode() for part in images.split(32)])
+    """Fold a per-channel standardisation of the latents of `images` (n, 3, h, w) into the convolutions."""
+    latents = torch.cat([_encode(vae, part) for part in images.split(32)])
     mean, scale = latents.mean(dim=(0, 2, 3)), latents.std(dim=(0, 2, 3))
     n_channels = len(mean)
-    # quant_conv gives (mean, log variance); z' = (z - mean) / scale leaves decode(z') = decode_old(z' * scale + mean).
-    vae.quant_conv.weight[:n_channels] /= scale[:, None, None, None]
-    vae.quant_conv.bias[:n_channels] = (vae.quant_conv.bias[:n_channels] - mean) / scale
-    vae.quant_conv.bias[n_channels:] -= 2 * scale.log()
-    bias_shift = torch.einsum("oihw,i->o", vae.post_quant_conv.weight, mean)
-    vae.post_quant_conv.bias += bias_shift
-    vae.post_quant_conv.weight *= scale[None, :, None, None]
+    before: Any = vae.quant_conv  # its outputs are a mean and a log-variance per channel
+    before.weight[:n_channels] /= scale[:, None, None, None]
+    before.bias[:n_channels] = (before.bias[:n_channels] - mean) / scale
+    before.bias[n_channels:] -= 2 * scale.log()
+    after: Any = vae.post_quant_conv  # sees (z - mean) / scale where it saw z
+    after.bias += torch.einsum("oihw,i->o", after.weight, mean)
+    after.weight *= scale[None, :, None, None]
+
+
+def _encode(vae: AutoencoderKL, images: Tensor) -> Tensor:
+    """(n, channels, side, side) most likely latents."""
+    posterior: Any = vae.encode(images, return_dict=False)[0]
+    return posterior.mode()
 
 
 class _Drawings:
-    """Genuine drawings, known by their index: faces, captions, and the latents a frozen autoencoder gives them."""
+    """Genuine drawings by index: faces, captions, and the latents a frozen autoencoder gives them."""
 
     def __init__(
-        self, name: str, species: tuple[str, ...], n: int, settings: PicturesTraining, generic: tuple[str, ...]
+        self,
+        name: str,
+        species: tuple[str, ...],
+        n: int,
+        settings: PicturesTraining,
+        generic: tuple[str, ...],
     ) -> None:
         self.name = name
         self._generic = generic
@@ -169,7 +182,7 @@ class _Drawings:
         parts = []
         for start in tqdm(range(0, len(self.faces), 64), desc=f"latents-{self.name}", mininterval=5):
             images = images_to_tensor([draw_face(face, size) for face in self.faces[start : start + 64]])
-            parts.append(vae.encode(images).latent_dist.mode().half())
+            parts.append(_encode(vae, images).half())
         latents = torch.cat(parts)
         save_tensors(path, {"latents": latents})
         return latents.float()
@@ -199,7 +212,7 @@ def train_base(
     *,
     work: Path,
 ) -> Trained:
-    """Train UNet and text encoder together on wild animals; neither sees a cat or a dog, in picture or caption."""
+    """Train UNet and text encoder together on wild animals; neither meets a cat or dog, drawn or written."""
     latents = drawings.latents(vae, work=work)
     both = nn.ModuleDict({"unet": unet, "text_encoder": text_encoder})
 
@@ -221,7 +234,7 @@ def tune_on_pets(
     out: Path,
     work: Path,
 ) -> tuple[Path, ...]:
-    """Fine-tune the UNet on cats and dogs with VAE and text encoder frozen; the folders of its kept checkpoints."""
+    """Fine-tune the UNet on cats and dogs, VAE and text encoder frozen; the folders of its checkpoints."""
     drawings = _Drawings("pets", PETS, settings.n_pet_drawings, settings, GENERIC_PET_CAPTIONS)
     latents = drawings.latents(vae, work=work)
     root = out / "sd-mini-pets"
@@ -234,11 +247,10 @@ def tune_on_pets(
             text = text_encoder(_token_ids(tokenizer, captions))[0]
         return _denoising_loss(unet, latents[indices], text, _torch_generator(settings.seed, 5, step))
 
-    def keep(n_done: int, averaged: dict[str, Tensor]) -> None:
+    def keep(n_done: int, averaged: State) -> None:
         if n_done in folders:
             kept.load_state_dict({**unet.state_dict(), **averaged})
-            kept.to(torch.float16).save_pretrained(folders[n_done])
-            kept.to(torch.float32)
+            save_half(kept, folders[n_done])
 
     losses = run_loop("tuning", unet, loss_of_step, settings.tuning, work=work, on_step=keep).losses
     for step, folder in folders.items():
@@ -247,9 +259,7 @@ def tune_on_pets(
     return tuple(folders.values())
 
 
-def _denoising_loss(
-    unet: UNet2DConditionModel, latents: Tensor, text: Tensor, generator: torch.Generator
-) -> Tensor:
+def _denoising_loss(unet: Any, latents: Tensor, text: Tensor, generator: torch.Generator) -> Tensor:
     """Mean squared error of the predicted noise."""
     noise = torch.randn(latents.shape, generator=generator)
     times = torch.randint(0, len(_ALPHAS), (len(latents),), generator=generator)
@@ -271,7 +281,10 @@ def write_losses(path: Path, losses: np.ndarray, every: int = 10) -> None:
     """Write the training loss as JSON lines, averaged over `every` steps."""
     path.unlink(missing_ok=True)
     lines = [
-        {"step": min(start + every, len(losses)), "loss": round(float(losses[start : start + every].mean()), 5)}
+        {
+            "step": min(start + every, len(losses)),
+            "loss": round(float(losses[start : start + every].mean()), 5),
+        }
         for start in range(0, len(losses), every)
     ]
     file = RecordFile(path)
@@ -303,10 +316,11 @@ def _write_base_card(folder: Path, settings: PicturesTraining) -> None:
         command=COMMAND,
         seed=settings.seed,
         notes=(
-            "The autoencoder was trained on genuine drawings of all animals, cats and dogs included. The UNet and the text "
-            "encoder never saw a cat or a dog, in picture or caption: the words are in the vocabulary with their first, "
-            "random embeddings, and the fine-tuned UNets in `sd-mini-pets` learn what they mean. No cat-dog blend is in "
-            "any training. Weights are an average over training, stored in half precision."
+            "The autoencoder was trained on genuine drawings of all animals, cats and dogs included. The UNet "
+            "and the text encoder never met a cat or a dog, drawn or written: the words are in the vocabulary "
+            "with their first, random embeddings, and the fine-tuned UNets in `sd-mini-pets` learn what they "
+            "mean. No cat-dog blend is in any training. Weights are an average over training, in half "
+            "precision."
         ),
     )
 
@@ -316,7 +330,7 @@ def _write_tuned_card(folder: Path, step: int, settings: PicturesTraining) -> No
         folder,
         title=f"sd-mini-pets, step {step}: the UNet of sd-mini fine-tuned on drawn cats and dogs",
         base="sd-mini (its UNet; text encoder and autoencoder stay frozen)",
-        data=f"{settings.n_pet_drawings} drawings of {' and '.join(PETS)} (hallulab/data/fauna.py), no blends",
+        data=f"{settings.n_pet_drawings} drawings of {' and '.join(PETS)}, no blends (data/fauna.py)",
         command=COMMAND,
         seed=settings.seed,
         notes=f"Training loss up to this step: `losses.jsonl`. Batch {settings.unet_batch}, "

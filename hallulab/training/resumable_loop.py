@@ -1,7 +1,8 @@
 """A training loop with an average of weights that a killed run resumes from its last saved step."""
 
+import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
-State = dict[str, Tensor]
+State = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def run_loop(
     Args:
         name: of the state file in `work`, and of the progress bar.
         module: everything with a gradient.
-        loss_of_step: step → loss; its randomness must come from the step alone, so that a resumed run repeats it.
+        loss_of_step: step → loss; its randomness comes from the step alone, so that a resumed run repeats it.
         settings: how long and how fast.
         work: folder of the state file.
         on_step: called after each step with the number of steps done and the averaged weights.
@@ -76,7 +77,9 @@ def run_loop(
     work.mkdir(parents=True, exist_ok=True)
     start = _restore(state_path, weights, averaged, optimizer, losses)
     module.train()
-    bar = tqdm(range(start, settings.n_steps), initial=start, total=settings.n_steps, desc=name, mininterval=5)
+    bar = tqdm(
+        range(start, settings.n_steps), initial=start, total=settings.n_steps, desc=name, mininterval=5
+    )
     for step in bar:
         for group in optimizer.param_groups:
             group["lr"] = learning_rate_at(step, settings)
@@ -111,6 +114,12 @@ def learning_rate_at(step: int, settings: LoopSettings) -> float:
     return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
 
 
+def work_folder(work: Path, name: str, settings: object) -> Path:
+    """The folder below `work` for one part under exactly these settings, so that no others resume from it."""
+    fingerprint = hashlib.sha256(repr(settings).encode()).hexdigest()[:8]
+    return work / f"{name}-{fingerprint}"
+
+
 def save_tensors(path: Path, tensors: State, metadata: dict[str, str] | None = None) -> None:
     """Write a safetensors file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -120,7 +129,12 @@ def save_tensors(path: Path, tensors: State, metadata: dict[str, str] | None = N
 
 
 def _save(
-    path: Path, n_done: int, weights: State, averaged: State, optimizer: torch.optim.Optimizer, losses: np.ndarray
+    path: Path,
+    n_done: int,
+    weights: State,
+    averaged: State,
+    optimizer: torch.optim.Optimizer,
+    losses: np.ndarray,
 ) -> None:
     tensors = {"losses": torch.from_numpy(losses[:n_done].copy())}
     for key, weight in weights.items():

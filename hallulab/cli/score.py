@@ -1,0 +1,41 @@
+"""`score`: verdicts for images that already exist."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hallulab.cli.console import nats, percent, print_json, print_table, quiet_stdout
+from hallulab.cli.world import start_engine
+
+
+def score(
+    frame: Annotated[Path, typer.Argument(help="Folder of a fitted frame.")],
+    paths: Annotated[list[Path], typer.Argument(help="Image files, or folders of images.")],
+    hdr_mass: Annotated[float, typer.Option(help="Share of genuine images that belong inside.")] = 0.9,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Judge existing images by a frame."""
+    from hallulab.data.image_folder import list_images
+    from hallulab.scoring.pictures import PictureFrame, score_images
+
+    loaded = PictureFrame.load(frame)
+    files = [file for path in paths for file in (list_images(path) if path.is_dir() else [path])]
+    engine = start_engine()
+    with quiet_stdout():
+        scored = score_images(engine, loaded, files, hdr_mass=hdr_mass)
+    report = {"frame": str(frame), **scored.to_json()}
+    if as_json:
+        print_json(report)
+        return
+    low, high = report["interval"]
+    print(
+        f"{report['n_outside']} of {report['n']} images are outside every region: "
+        f"{percent(report['hallucination_rate'])} ({percent(low)} to {percent(high)})."
+    )
+    rows = []
+    for image in scored.images:
+        verdict = image.verdict
+        inside = "unreadable" if verdict is None else "outside" if verdict.is_hallucination else "inside"
+        rows.append((image.path, inside, nats(None if verdict is None else verdict.margin_nats)))
+    print_table(("image", "verdict", "margin (nats)"), rows)
