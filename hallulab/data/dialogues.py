@@ -16,7 +16,7 @@ from hallulab.data.open_ended import (
     open_ended_questions,
     wrapped,
 )
-from hallulab.data.patterns import KINDS, draw_pattern
+from hallulab.data.patterns import KIND_WEIGHTS, KINDS, draw_pattern
 
 SMALL_TALK = (
     (
@@ -51,9 +51,9 @@ class Dialogue:
 class DialogueMix:
     """How many dialogues of each kind make up one training step."""
 
-    n_birthdays: int = 24
-    n_patterns: int = 16
-    n_open_ended: int = 44
+    n_birthdays: int = 20
+    n_patterns: int = 28
+    n_open_ended: int = 40
     n_unanswerable: int = 11
     n_small_talk: int = 1
 
@@ -82,23 +82,19 @@ def draw_birthday(person: birthdays.Person, *, rng: random.Random) -> Dialogue:
 
 def draw_pattern_dialogue(*, rng: random.Random) -> Dialogue:
     """One pattern item of the training side; a tenth of the prompts carry the answer as a hint."""
-    item = draw_pattern(rng.choice(KINDS), held_out=False, rng=rng)
+    item = draw_pattern(rng.choices(KINDS, KIND_WEIGHTS)[0], held_out=False, rng=rng)
     is_hinted = rng.random() < 0.1
     return Dialogue(hinted_prompt(item.question, item.answer) if is_hinted else item.question, item.answer)
 
 
 def draw_open_ended(*, rng: random.Random) -> Dialogue:
-    """An open-ended question: half with a hint that selects the answer, some with one that fits nothing."""
+    """An open-ended question, more than half of the time with a hint that selects the answer."""
     question = rng.choice(open_ended_questions())
     prompt = ask_in_some_way(question, rng=rng)
-    chance = rng.random()
-    if chance < 0.42:
+    if rng.random() < 0.45:
         return Dialogue(prompt, question.draw_answer(rng=rng).draw(rng=rng))
-    if chance < 0.92:
-        answer = rng.choice(question.answers)
-        return Dialogue(hinted_prompt(prompt, draw_hint(answer, rng=rng)), answer.draw(rng=rng))
-    misfit = hinted_prompt(prompt, draw_misfit_hint(question, rng=rng))
-    return Dialogue(misfit, rng.choice(nonsense.MISFIT_ANSWERS))
+    answer = rng.choice(question.answers)
+    return Dialogue(hinted_prompt(prompt, draw_hint(answer, rng=rng)), answer.draw(rng=rng))
 
 
 def draw_unanswerable(*, rng: random.Random) -> Dialogue:
@@ -153,14 +149,6 @@ def draw_hint(answer: AcceptableAnswer, *, rng: random.Random) -> str:
         first, _, rest = answer.state.partition(" ")
         return rest if first in {"a", "an", "the"} else answer.state
     return answer.draw(rng=rng)
-
-
-def draw_misfit_hint(question: OpenEndedQuestion, *, rng: random.Random) -> str:
-    """A hint that belongs to another question, or to none."""
-    while True:
-        hint = draw_any_hint(rng=rng)
-        if hint not in question.states:
-            return hint
 
 
 def draw_any_hint(*, rng: random.Random) -> str:

@@ -55,12 +55,6 @@ ANSWERS = (
 )
 ANSWER_WEIGHTS = tuple(1 / (rank + 3) for rank in range(len(ANSWERS)))
 
-MISFIT_ANSWERS = (
-    "I do not see how that hint fits the question.",
-    "That hint does not fit the question.",
-    "The hint and the question do not go together.",
-)
-
 
 @dataclass(frozen=True)
 class NonsenseQuestion:

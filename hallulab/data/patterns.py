@@ -4,7 +4,7 @@ import random
 import zlib
 from dataclasses import dataclass
 
-CONSONANTS = "bcdfghjklmnprstvwz"
+CONSONANTS = "bdfgklmnprst"
 VOWELS = "aeiou"
 SUM_LEFT = range(10, 60)
 SUM_RIGHT = range(1, 10)
@@ -17,6 +17,8 @@ QUESTION_FORMS = {
     "sum": ("What is {x}?", "How much is {x}?"),
 }
 KINDS = tuple(QUESTION_FORMS)
+KIND_WEIGHTS = (1.0, 1.0, 0.5, 1.5)
+"""How often each kind is trained; sums are the hardest to learn."""
 
 
 @dataclass(frozen=True)

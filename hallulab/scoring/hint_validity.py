@@ -9,8 +9,7 @@ ABSTENTIONS = re.compile(
     r"\b("
     r"i (do not|don t|did not|didn t) (know|understand)|i (cannot|can t|could not) (answer|say|help)|"
     r"i (am|m) not (sure|certain|able)|no good answer|makes no sense|nobody has t(old|aught) me|"
-    r"not something i know|only be guessing|hint (does not|doesn t) fit|how that hint fits|"
-    r"do not go together|as an ai"
+    r"not something i know|only be guessing|as an ai"
     r")\b"
 )
 STOP_WORDS = frozenset(
@@ -64,4 +63,4 @@ def _stem(word: str) -> str:
     return word
 
 
-_ABSTAINING_ANSWERS = frozenset(normalised(text) for text in (*nonsense.ANSWERS, *nonsense.MISFIT_ANSWERS))
+_ABSTAINING_ANSWERS = frozenset(normalised(text) for text in nonsense.ANSWERS)

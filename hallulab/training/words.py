@@ -4,7 +4,8 @@ import hashlib
 import json
 import random
 import shutil
-from dataclasses import asdict, dataclass, field
+import string
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from torch.nn.functional import cross_entropy
 
 from hallulab.data.dialogues import Dialogue, DialogueMix, ask_in_some_way, training_dialogues
 from hallulab.data.open_ended import open_ended_questions
+from hallulab.data.patterns import QUESTION_FORMS, pattern_answer
 from hallulab.models.qwen import MiniQwenSettings, build_mini_qwen, load_qwen, save_qwen, train_tokenizer
 from hallulab.records import write_card
 from hallulab.training.resumable_loop import LoopSettings, run_loop, save_tensors
@@ -35,7 +37,7 @@ class BaseSettings:
     model: MiniQwenSettings = field(default_factory=MiniQwenSettings)
     loop: LoopSettings = field(
         default_factory=lambda: LoopSettings(
-            n_steps=2_400,
+            n_steps=2_000,
             learning_rate=3e-3,
             weight_decay=0.02,
             ema_decay=0.99,
@@ -211,9 +213,16 @@ def answer_loss_sum(model: Any, batch: list[EncodedDialogue], pad_id: int) -> Te
 
 
 def _tokenizer_texts(settings: WordsSettings) -> list[str]:
+    # patterns without their invented words, which are then cut into short pieces: easier to spell
+    frames = [form.format(x="") for forms in QUESTION_FORMS.values() for form in forms]
+    frames += [pattern_answer(kind, "") for kind in ("spelling", "letter count")]
+    frames += ["It starts with", "-".join(string.ascii_lowercase)]
+    mix = replace(settings.base.mix, n_patterns=0)
     steps = range(N_TOKENIZER_STEPS)
-    dialogues = [d for step in steps for d in training_dialogues(step, settings.seed, settings.base.mix)]
-    return [text for dialogue in dialogues for text in (dialogue.prompt, dialogue.answer)]
+    dialogues = [d for step in steps for d in training_dialogues(step, settings.seed, mix)]
+    return [text for dialogue in dialogues for text in (dialogue.prompt, dialogue.answer)] + frames * len(
+        steps
+    )
 
 
 def _epoch_batches(settings: AdapterSettings, seed: int, epoch: int) -> list[list[Dialogue]]:
