@@ -21,9 +21,9 @@ MAX_UPLOAD = "1mb"
 
 LEAD = """
 <h1>hallulab</h1>
-<p class="hl-lead">Ask a small fine-tuned <b>Qwen</b>, paint with a small fine-tuned <b>Stable Diffusion</b>, or
-flip coins, and see whether the output is a <b>hallucination</b>: one that is improbable under <b>every</b>
-possible cause, compared with genuine samples of each.</p>
+<p class="hl-lead">Is this output a <b>hallucination</b>? hallulab calls it one when it is improbable under
+<b>every</b> possible cause, and shows it among genuine samples of each. Ask a fine-tuned Qwen, paint with a
+fine-tuned Stable Diffusion, or flip coins.</p>
 """
 
 

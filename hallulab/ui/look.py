@@ -6,10 +6,13 @@ from hallulab.reports.figures import INSIDE, NEUTRAL, OUTSIDE
 
 CSS = f"""
 .gradio-container {{ max-width: 1180px !important; margin: 0 auto !important; }}
+.gradio-container .html-container {{ padding: 0; }}
 .hl-lead {{ font-size: 1.05rem; line-height: 1.5; margin: 0.1rem 0 0.4rem; max-width: 62rem; }}
 .hl-lead b {{ font-weight: 650; }}
 .hl-card {{ border: 1px solid var(--border-color-primary); border-left: 6px solid var(--hl-tone, {NEUTRAL});
   border-radius: 10px; padding: 12px 16px; background: var(--block-background-fill); }}
+.hl-quiet {{ border-left-width: 1px; border-left-color: var(--border-color-primary); }}
+#paint-gallery .grid-wrap {{ max-height: none; }}
 .hl-pill {{ display: inline-block; padding: 4px 12px; border-radius: 999px; font-weight: 650; color: #fff;
   background: color-mix(in srgb, var(--hl-tone, {NEUTRAL}) 82%, #000); white-space: nowrap; }}
 .hl-sentence {{ margin: 8px 0 0; font-size: 1rem; line-height: 1.5; }}
@@ -17,11 +20,13 @@ CSS = f"""
   overflow-wrap: anywhere; }}
 .hl-answer mark {{ background: color-mix(in srgb, {OUTSIDE} 28%, transparent); color: inherit;
   border-radius: 3px; }}
+.hl-card progress {{ width: 100%; height: 8px; margin-top: 8px; accent-color: var(--color-accent); }}
 .hl-note {{ color: var(--body-text-color-subdued); font-size: 0.9rem; line-height: 1.45; margin: 6px 0 0; }}
 .hl-scroll {{ overflow-x: auto; }}
 .hl-table {{ width: 100%; border-collapse: collapse; font-size: 0.92rem; }}
+.hl-table th, .hl-table td, .hl-table tr {{ border: 0 !important; }}
 .hl-table th, .hl-table td {{ text-align: left; padding: 6px 10px;
-  border-bottom: 1px solid var(--border-color-primary); }}
+  border-bottom: 1px solid var(--border-color-primary) !important; }}
 .hl-table th {{ font-weight: 600; color: var(--body-text-color-subdued); }}
 .hl-in, .hl-out {{ font-weight: 600; white-space: nowrap; }}
 .hl-in {{ color: color-mix(in srgb, {INSIDE} 80%, var(--body-text-color)); }}

@@ -5,6 +5,7 @@ from html import escape
 
 from hallulab.densities.hcdr import Verdict
 from hallulab.reports.figures import INSIDE, NEUTRAL, OUTSIDE
+from hallulab.theory.intervals import Interval
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,11 @@ def pill(verdict: Verdict | None) -> str:
 
 def verdict_card(verdict: Verdict | None, wording: Wording, *, hdr_mass: float, reason: str = "") -> str:
     """The pill and the one sentence under it; `reason` says why there is no verdict."""
-    sentence = escape(reason) if verdict is None else verdict_sentence(verdict, wording, hdr_mass=hdr_mass)
+    sentence = (
+        escape(_as_sentence(reason))
+        if verdict is None
+        else verdict_sentence(verdict, wording, hdr_mass=hdr_mass)
+    )
     colour = _label(verdict)[1]
     return (
         f'<div class="hl-card" role="status" style="--hl-tone:{colour}">{pill(verdict)}'
@@ -40,9 +45,25 @@ def verdict_card(verdict: Verdict | None, wording: Wording, *, hdr_mass: float, 
     )
 
 
+def rate_card(n_outside: int, n: int, interval: Interval, wording: Wording, *, hdr_mass: float) -> str:
+    """How many of several outputs hallucinate, with the interval of their share."""
+    tone = OUTSIDE if n_outside else INSIDE
+    label = f"✕ {n_outside} of {n}" if n_outside else f"✓ none of {n}"
+    things = wording.things if n != 1 else wording.thing
+    return (
+        f'<div class="hl-card" role="status" style="--hl-tone:{tone}">'
+        f'<span class="hl-pill" style="--hl-tone:{tone}">{label} {things} '
+        f"{'hallucinate' if n > 1 else 'hallucinates'}</span>"
+        f'<p class="hl-sentence">Hallucination rate {n_outside / n:.0%} '
+        f"(95% interval {interval.low:.0%} to {interval.high:.0%}, n = {n}). "
+        f"Of genuine {wording.things}, {_percent(1 - hdr_mass)} fall outside their own region by "
+        "construction.</p></div>"
+    )
+
+
 def verdict_sentence(verdict: Verdict, wording: Wording, *, hdr_mass: float) -> str:
     """What the verdict means, with its margin; HTML, visitors' text escaped."""
-    share = f"{hdr_mass:.0%}" if hdr_mass <= 0.99 else f"{hdr_mass:.1%}"
+    share = _percent(hdr_mass)
     best = max(verdict.states, key=lambda state: state.log_density - state.threshold)
     nearest = escape(best.state)
     if verdict.is_hallucination:
@@ -74,6 +95,17 @@ def state_table(verdict: Verdict, wording: Wording) -> str:
         f"<th>region</th><th>genuine {wording.things} (n)</th>"
         f"</tr></thead><tbody>{rows}</tbody></table></div>"
     )
+
+
+def _as_sentence(reason: str) -> str:
+    """A reason as a sentence of its own; the pill has already said that there is no verdict."""
+    text = reason.removeprefix("no verdict: ").rstrip(".")
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
+
+
+def _percent(share: float) -> str:
+    """A share in per cent, as exact as it was chosen: 90%, 99.5%."""
+    return f"{round(100 * share, 1):g}%"
 
 
 def _region_cell(inside: bool) -> str:

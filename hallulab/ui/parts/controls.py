@@ -1,0 +1,41 @@
+"""Controls that several tabs share."""
+
+import random
+from typing import Any
+
+import gradio as gr
+import plotly.graph_objects as go
+
+from hallulab.ui.parts.verdict import Wording
+
+DEFAULT_HDR_MASS = 0.9
+MAX_SEED = 2**31 - 1
+UNQUEUED: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
+"""of listeners that answer at once and touch no device"""
+
+
+def mass_slider(wording: Wording) -> gr.Slider:
+    """The HDR mass, which re-decides without a model."""
+    return gr.Slider(
+        0.5,
+        0.99,
+        DEFAULT_HDR_MASS,
+        step=0.01,
+        label=f"HDR mass: share of genuine {wording.things} inside",
+        info="Decides again at once, without the model.",
+    )
+
+
+def random_seed() -> int:
+    """A seed nobody chose."""
+    return random.SystemRandom().randrange(MAX_SEED)
+
+
+def shown_plot(figure: go.Figure | None) -> gr.Plot:
+    """A plot with this figure, hidden while there is none."""
+    return gr.Plot(figure, visible=figure is not None)
+
+
+def stop_enabled(enabled: bool) -> gr.Button:
+    """The Stop button, pressable only while something runs."""
+    return gr.Button(interactive=enabled)
