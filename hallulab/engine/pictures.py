@@ -39,6 +39,11 @@ class PaintSettings:
     batch_size: int = 16
     """Images painted at once."""
 
+    @property
+    def n_steps(self) -> int:
+        """Denoising steps of the whole job, over all batches."""
+        return self.steps * -(-self.n_images // self.batch_size)
+
     def __post_init__(self) -> None:
         _check_range("images", self.n_images, 1, MAX_IMAGES)
         _check_range("seed", self.seed, 0, MAX_SEED)
@@ -83,7 +88,6 @@ def stream_images(
     Gives what `pipeline(prompt, latents=...)` gives for the initial noise of `initial_noise`.
     """
     text = check_prompt(prompt)
-    n_total = settings.steps * -(-settings.n_images // settings.batch_size)
     images: list[Image.Image] = []
     n_done = 0
     for start in range(0, settings.n_images, settings.batch_size):
@@ -94,7 +98,7 @@ def stream_images(
             n_done += 1
             if n_done % settings.steps == 0:
                 images += _decode(pipeline, latents)
-            yield PaintStep(n_done, n_total, tuple(images))
+            yield PaintStep(n_done, settings.n_steps, tuple(images))
 
 
 def initial_noise(pipeline: StableDiffusionPipeline, seeds: list[int], size: int) -> Tensor:

@@ -283,11 +283,15 @@ def paint(
     name = checkpoint or engine.default_checkpoint("pictures")
     engine.checkpoint_place("pictures", name)
     frame = frame_of(engine)
-    with engine.job("paint"):
-        images: tuple[Image.Image, ...] = ()
-        n_total = 1
+    n_total = 1 + settings.n_steps
+    images: tuple[Image.Image, ...] = ()
+    with engine.enter("paint") as ticket:
+        for position in ticket.positions():
+            yield PaintProgress(0, n_total, f"waiting for {position} other job{'s' if position > 1 else ''}")
+        # a server can only stop a generator that has yielded: do so before the first long step
+        yield PaintProgress(0, n_total, "loading the model")
         for step in stream_images(engine.painter(name), text, settings):
-            images, n_total = step.images, step.n_total + 1
+            images = step.images
             yield PaintProgress(step.n_done, n_total, "painting", images)
         result = PaintResult(text, name, settings, images, scores=None, reason=NO_FRAME)
         if frame is not None:

@@ -317,10 +317,10 @@ def _write_base_card(folder: Path, settings: PicturesTraining) -> None:
         seed=settings.seed,
         notes=(
             "The autoencoder was trained on genuine drawings of all animals, cats and dogs included. The UNet "
-            "and the text encoder never met a cat or a dog, drawn or written: the words are in the vocabulary "
-            "with their first, random embeddings, and the fine-tuned UNets in `sd-mini-pets` learn what they "
-            "mean. No cat-dog blend is in any training. Weights are an average over training, in half "
-            "precision."
+            "and the text encoder never met a cat or a dog, drawn or written: both words are in the "
+            "vocabulary with their first, random embeddings, and the fine-tuned UNets in `sd-mini-pets` learn "
+            "what they mean. No cat-dog blend is in any training. Weights are an average over training, in "
+            "half precision."
         ),
     )
 

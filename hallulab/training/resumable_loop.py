@@ -55,7 +55,7 @@ def run_loop(
     settings: LoopSettings,
     *,
     work: Path,
-    on_step: Callable[[int, State], None] | None = None,
+    on_step: Callable[[int, dict[str, Tensor]], None] | None = None,
 ) -> Trained:
     """Train `module`, which is left holding the averaged weights.
 
