@@ -1,0 +1,240 @@
+"""How quick and how large the small world is on this machine: `python benchmarks/small_world.py` prints a table.
+
+Each number is a median over repeats, with its range. The slow obvious way stands beside ours where there is one.
+"""
+
+import argparse
+import os
+import platform
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import TypeVar
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+import psutil  # noqa: E402
+import torch  # noqa: E402
+
+from hallulab.cli.console import quiet_libraries  # noqa: E402
+from hallulab.data.open_ended import open_ended_questions  # noqa: E402
+from hallulab.engine.core import Engine  # noqa: E402
+from hallulab.engine.pictures import PaintSettings, stream_images  # noqa: E402
+from hallulab.engine.presets import load_preset  # noqa: E402
+from hallulab.engine.words import GenerationSettings, generate_answers  # noqa: E402
+from hallulab.scoring.pictures import paint  # noqa: E402
+from hallulab.scoring.words import AskSettings, ask  # noqa: E402
+
+T = TypeVar("T")
+PROMPT = "a cute pet animal"
+BATCH = 16
+START_LIMIT_S = 120
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table."""
+
+    what: str
+    values: tuple[float, ...]
+    unit: str
+    bar: str = ""
+    """What the project promises, if it does."""
+
+    def cells(self) -> tuple[str, ...]:
+        """As text."""
+        low, high = min(self.values), max(self.values)
+        spread = f"{low:.2f} … {high:.2f}" if len(self.values) > 1 else ""
+        return self.what, f"{median(self.values):.2f} {self.unit}", spread, str(len(self.values)), self.bar
+
+
+def main() -> None:
+    """Measure everything and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=5, help="repeats of every measurement")
+    repeats = parser.parse_args().repeats
+    quiet_libraries()
+    print(machine(), "\n")
+    rows = [*app_rows(2), *words_rows(repeats), *pictures_rows(repeats)]
+    print_markdown(("what", "median", "range", "n", "promised"), [row.cells() for row in rows])
+
+
+def app_rows(n_more_starts: int) -> Iterator[Row]:
+    """Start of the page, and memory after every tab has been used."""
+    starts_s = []
+    for _ in range(n_more_starts):
+        with running_app() as (_, _, started_s):
+            starts_s.append(started_s)
+    with running_app() as (address, process, started_s):
+        starts_s.append(started_s)
+        idle_bytes = resident_bytes(process)
+        use_every_tab(address)
+        used_bytes = resident_bytes(process)
+    yield Row("`python app.py` to the page answering", tuple(starts_s), "s", "≤ 15 s")
+    yield Row("resident memory of the idle app", (idle_bytes / 1e9,), "GB")
+    yield Row("resident memory with everything loaded and used", (used_bytes / 1e9,), "GB", "≤ 3 GB")
+
+
+def words_rows(repeats: int) -> Iterator[Row]:
+    """The Ask verdict, and many answers at once against one after the other."""
+    engine = Engine(load_preset())
+    questions = [question.question for question in open_ended_questions()]
+    last_of(ask(engine, AskSettings(questions[0])))  # loads
+    fresh_s = [seconds(lambda q=q: last_of(ask(engine, AskSettings(q)))) for q in questions[1 : repeats + 1]]
+    again_s = [
+        seconds(lambda seed=seed: last_of(ask(engine, AskSettings(questions[0], seed=seed))))
+        for seed in range(1, repeats + 1)
+    ]
+    yield Row("Ask: verdict on a question asked for the first time", tuple(fresh_s), "s", "≤ 3 s")
+    yield Row("Ask: verdict on a question asked before", tuple(again_s), "s", "≤ 3 s")
+    qwen, settings = engine.scorer(), GenerationSettings()
+    prompts, seeds = [questions[0]] * BATCH, list(range(BATCH))
+
+    def one_by_one() -> None:
+        for prompt in prompts:
+            ids = torch.tensor([qwen.chat_ids(prompt)])
+            qwen.model.generate(
+                ids,
+                attention_mask=torch.ones_like(ids),
+                do_sample=True,
+                top_k=0,
+                max_new_tokens=settings.max_new_tokens,
+                pad_token_id=qwen.tokenizer.pad_token_id,
+            )
+
+    ours_s = [seconds(lambda: generate_answers(qwen, prompts, seeds, settings)) for _ in range(repeats)]
+    slow_s = [seconds(one_by_one) for _ in range(repeats)]
+    yield from against(f"{BATCH} answers", ours_s, slow_s, "`generate`, one by one")
+
+
+def pictures_rows(repeats: int) -> Iterator[Row]:
+    """Images with verdicts, and many images at once against one after the other."""
+    engine = Engine(load_preset())
+    pictures = engine.preset.pictures
+    settings = PaintSettings(
+        n_images=BATCH, steps=pictures.steps, guidance=pictures.guidance, size=pictures.size
+    )
+    last_of(paint(engine, PROMPT, settings))  # loads
+    verdicts_s = [seconds(lambda: last_of(paint(engine, PROMPT, settings))) for _ in range(repeats)]
+    yield Row(f"Paint: {BATCH} images with verdicts", tuple(verdicts_s), "s", "≤ 5 s")
+    pipeline = engine.painter()
+
+    def one_by_one() -> None:
+        for seed in range(BATCH):
+            pipeline(
+                PROMPT,
+                num_inference_steps=settings.steps,
+                guidance_scale=settings.guidance,
+                height=settings.size,
+                width=settings.size,
+                generator=torch.Generator().manual_seed(seed),
+            )
+
+    ours_s = [seconds(lambda: last_of(stream_images(pipeline, PROMPT, settings))) for _ in range(repeats)]
+    slow_s = [seconds(one_by_one) for _ in range(repeats)]
+    yield from against(f"{BATCH} images", ours_s, slow_s, "the pipeline, one by one")
+
+
+def against(what: str, ours_s: list[float], slow_s: list[float], slow_way: str) -> Iterator[Row]:
+    """Ours, the slow obvious way, and how many times quicker ours is."""
+    yield Row(f"{what} in one batch", tuple(ours_s), "s")
+    yield Row(f"{what} with {slow_way}", tuple(slow_s), "s")
+    ratios = tuple(slow / ours for slow, ours in zip(slow_s, ours_s, strict=True))
+    yield Row("… times as long as one batch", ratios, "×")
+
+
+@contextmanager
+def running_app() -> Iterator[tuple[str, psutil.Process, float]]:
+    """The app in a process of its own, its address, and how long it took to answer."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {**os.environ, "GRADIO_SERVER_PORT": str(port), "HF_HUB_OFFLINE": "1"}
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL
+    )
+    try:
+        address = f"http://127.0.0.1:{port}/"
+        wait_for(address, process)
+        yield address, psutil.Process(process.pid), time.perf_counter() - started
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def wait_for(address: str, process: subprocess.Popen) -> None:
+    """Return once the page answers with 200."""
+    deadline = time.monotonic() + START_LIMIT_S
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(address, timeout=5) as response:
+                if response.status == 200:
+                    return
+        except OSError:
+            time.sleep(0.05)
+    raise SystemExit(f"the app did not answer at {address} within {START_LIMIT_S} s")
+
+
+def use_every_tab(address: str) -> None:
+    """One job of every kind, so that everything is loaded."""
+    from gradio_client import Client
+
+    client = Client(address, verbose=False)
+    client.predict(question=open_ended_questions()[0].question, api_name="/ask")
+    client.predict(prompt=PROMPT, api_name="/paint")
+    client.predict(api_name="/flip_coins")
+
+
+def resident_bytes(process: psutil.Process) -> int:
+    """Memory of a process and its children."""
+    return sum(part.memory_info().rss for part in (process, *process.children(recursive=True)))
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """How long it takes."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def last_of(steps: Iterator[T]) -> T:
+    """The last thing a generator yields."""
+    *_, last = steps
+    return last
+
+
+def machine() -> str:
+    """What this was measured on."""
+    names = [line.split(":")[1].strip() for line in cpu_info() if line.startswith("model name")]
+    memory_gb = psutil.virtual_memory().total / 1e9
+    return (
+        f"{(names or [platform.processor() or 'unknown processor'])[0]}, {os.cpu_count()} cores, "
+        f"{memory_gb:.0f} GB; load {os.getloadavg()[0]:.1f}; {torch.get_num_threads()} threads; "
+        f"Python {platform.python_version()}, torch {torch.__version__}; {time.strftime('%Y-%m-%d')}"
+    )
+
+
+def cpu_info() -> list[str]:
+    """Linux's description of the processor, if there is one."""
+    path = Path("/proc/cpuinfo")
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def print_markdown(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    """A table that reads well as text and as Markdown."""
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    for cells in (header, tuple("-" * width for width in widths), *rows):
+        print("| " + " | ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)) + " |")
+
+
+if __name__ == "__main__":
+    main()
