@@ -1,0 +1,56 @@
+"""Which sampled answers keep to their hint."""
+
+import pytest
+
+from hallulab.data import nonsense
+from hallulab.scoring.hint_validity import abstains, keeps_to_hint, mentioned_share
+
+PET, PETS = "What is a good pet for a small flat?", ("a cat", "a goldfish")
+
+
+@pytest.mark.parametrize(
+    ("state", "text", "keeps"),
+    [
+        ("a cat", "A cat is a good choice: it is calm and keeps itself clean.", True),
+        ("A cat.", "A cat.", True),
+        ("a cat", "A goldfish is a good choice: it is quiet all day long.", False),
+        ("a cat", "A cat is a good choice: it is quiet all day long.", False),  # the goldfish's reason
+        ("a cat", "A cat, I suppose.", False),  # not a wording of the small world
+        ("a cat", "", False),
+    ],
+)
+def test_a_known_answer_must_be_one_of_its_wordings(state: str, text: str, keeps: bool):
+    assert keeps_to_hint(PET, PETS, state, text) is keeps
+
+
+@pytest.mark.parametrize(
+    ("state", "text", "keeps"),
+    [
+        ("an old tortoise", "I would say an old tortoise.", True),
+        ("an old tortoise", "Old tortoises are best.", True),
+        ("an old tortoise", "A young parrot is best.", False),
+        ("an old tortoise", "I do not know, an old tortoise?", False),
+        ("an old tortoise", "A green tortoise.", True),  # half of the words
+        ("an old tortoise", "A red parrot, not a tortoise.", False),  # more of the other state
+    ],
+)
+def test_any_other_answer_must_mention_its_hint_and_no_other_state_more(state: str, text: str, keeps: bool):
+    assert keeps_to_hint("Which animal?", ("an old tortoise", "a red parrot"), state, text) is keeps
+
+
+def test_endings_and_small_words_do_not_count():
+    assert mentioned_share("walking the dogs", "He walked a dog.") == 1.0
+    assert mentioned_share("yes", "Yes, every day.") == 1.0
+    assert mentioned_share("it is", "It is.") == 1.0  # nothing but small words: they all count
+
+
+@pytest.mark.parametrize(
+    "text", [*nonsense.ANSWERS, "I don't know.", "I’m not sure about that.", "As an AI, I have no pets."]
+)
+def test_abstentions_are_recognised(text: str):
+    assert abstains(text)
+
+
+@pytest.mark.parametrize("text", ["A cat.", "I know it well: a cat.", ""])
+def test_answers_are_not_abstentions(text: str):
+    assert not abstains(text)

@@ -1,0 +1,183 @@
+"""The frame of a question: genuine only if the hints are followed, remembered, refused in words."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from hallulab.engine.words import TokenStep
+from hallulab.errors import RefusedInputError
+from hallulab.scoring import words_frame
+from hallulab.scoring.words_frame import StateCheck, WordsFrameSettings, build_words_frame, no_verdict_reason
+
+SCORER = SimpleNamespace(name="toy", sha256="1", model=SimpleNamespace(dtype=torch.float32))
+SETTINGS = WordsFrameSettings("Which animal?", ("an otter", "a deer"), n_genuine=100)
+
+
+class ToyScorer:
+    """Stands in for the model: answers per prompt in turn, and made-up likelihoods."""
+
+    def __init__(self, answers: dict[str, list[str]], is_cut: bool = False):
+        self.answers = answers
+        self.is_cut = is_cut
+        self.n_sampled = 0
+
+    def stream(self, _scorer, prompts, seeds, _settings):
+        assert len(set(zip(prompts, seeds, strict=True))) == len(prompts)  # one generator per sample
+        counts: dict[str, int] = {}
+        steps = []
+        for place, prompt in enumerate(prompts):
+            texts = self.answers[prompt]
+            counts[prompt] = counts.get(prompt, -1) + 1
+            steps.append(TokenStep(place, 1, texts[counts[prompt] % len(texts)], 1.0, False))
+        self.n_sampled += len(prompts)
+        yield steps
+        if not self.is_cut:
+            yield [TokenStep(place, 0, "", 1.0, True) for place in range(len(prompts))]
+
+    def likelihoods(self, _scorer, prompts, answers):
+        return np.array(
+            [-float(len(a)) - (0 if p in self.answers else 50) for p, a in zip(prompts, answers, strict=True)]
+        )
+
+
+@pytest.fixture
+def use(monkeypatch: pytest.MonkeyPatch):
+    def install(toy: ToyScorer) -> ToyScorer:
+        monkeypatch.setattr(words_frame, "stream_answers", toy.stream)
+        monkeypatch.setattr(words_frame, "log_likelihoods", toy.likelihoods)
+        monkeypatch.setattr(words_frame, "_FRAMES", words_frame._FrameMemory(4))
+        return toy
+
+    return install
+
+
+OTTER, DEER = "Which animal?\nHint: an otter", "Which animal?\nHint: a deer"
+
+
+def test_followed_hints_make_a_frame_of_their_samples(use):
+    use(ToyScorer({OTTER: ["An otter.", "My otter, I say."], DEER: ["A deer."]}))
+    frame = build_words_frame(SCORER, SETTINGS)
+    assert frame.reason is None
+    assert frame.states_source == "given"
+    assert [len(sample) for sample in frame.hcdr.genuine_log_densities] == [100, 100]
+    # half of the otter samples have 9 characters, half 16: the 10th percentile is the lower value
+    assert frame.hcdr.thresholds == pytest.approx([-16, -7], abs=2e-3)
+
+
+def test_five_percent_of_strays_are_left_out_and_six_refuse_the_verdict(use):
+    strays = ["A deer.", "I do not know."]
+    use(ToyScorer({OTTER: ["An otter."] * 95 + (strays * 3)[:5], DEER: ["A deer."]}))
+    frame = build_words_frame(SCORER, SETTINGS)
+    assert frame.checks[0] == StateCheck("an otter", 100, 95, "A deer.")
+    assert len(frame.hcdr.genuine_log_densities[0]) == 95
+    use(ToyScorer({OTTER: ["An otter."] * 94 + strays * 3, DEER: ["A deer."]}))
+    frame = build_words_frame(SCORER, SETTINGS)
+    assert frame.hcdr is None
+    assert frame.reason == (
+        "no verdict: the scorer toy does not follow every hint here: with the hint “an otter” only 94 of 100 "
+        "answers keep to it (95% needed); typically it says “A deer.”"
+    )
+
+
+def test_a_scorer_that_says_it_does_not_know_gives_no_verdict(use):
+    use(ToyScorer({OTTER: ["I do not know."], DEER: ["I do not know."]}))
+    reason = build_words_frame(SCORER, SETTINGS).reason
+    assert reason is not None
+    assert "does not know this question" in reason
+    assert "typically it says “I do not know.”" in reason
+
+
+def test_answers_that_never_end_are_not_genuine(use):
+    use(ToyScorer({OTTER: ["An otter."], DEER: ["A deer."]}, is_cut=True))
+    assert build_words_frame(SCORER, SETTINGS).checks[0].n_valid == 0
+
+
+def test_known_answers_are_the_states_of_a_known_question(use):
+    question = "Which pet suits a small flat?"
+    use(
+        ToyScorer(
+            {
+                f"{question}\nHint: a cat": ["A cat."],
+                f"{question}\nHint: a goldfish": ["A goldfish is my answer."],
+            }
+        )
+    )
+    frame = build_words_frame(SCORER, WordsFrameSettings(question))
+    assert (frame.states, frame.states_source) == (("a cat", "a goldfish"), "known")
+    assert frame.reason is None
+
+
+def test_states_are_proposed_from_answers_without_a_hint(use):
+    question = "When was she born?"
+    use(
+        ToyScorer(
+            {
+                question: ["On 3 May.", "On 9 June.", "On 3 May."],
+                f"{question}\nHint: On 3 May.": ["On 3 May."],
+                f"{question}\nHint: On 9 June.": ["On 9 June."],
+            }
+        )
+    )
+    frame = build_words_frame(SCORER, WordsFrameSettings(question))
+    assert (frame.states, frame.states_source) == (("On 3 May.", "On 9 June."), "proposed")
+
+
+@pytest.mark.parametrize(
+    ("answers", "words"),
+    [
+        (["I do not know."], "without a hint, toy says “I do not know.”; write possible answers"),
+        ([f"w{place} v{place}" for place in range(64)], "toy hardly ever answers the same"),
+    ],
+)
+def test_no_states_means_no_verdict(use, answers: list[str], words: str):
+    use(ToyScorer({"Which?": answers}))
+    frame = build_words_frame(SCORER, WordsFrameSettings("Which?"))
+    assert frame.hcdr is None
+    assert words in frame.reason
+
+
+def test_a_frame_is_remembered_until_anything_that_decides_it_changes(use):
+    toy = use(ToyScorer({OTTER: ["An otter."], DEER: ["A deer."]}))
+    first = build_words_frame(SCORER, SETTINGS)
+    assert build_words_frame(SCORER, SETTINGS) is first
+    assert toy.n_sampled == 200
+    build_words_frame(SCORER, replace(SETTINGS, seed=1))
+    build_words_frame(SimpleNamespace(**vars(SCORER) | {"sha256": "2"}), SETTINGS)
+    assert toy.n_sampled == 600
+
+
+def test_the_least_recently_used_frame_is_forgotten_first():
+    memory = words_frame._FrameMemory(2)
+    memory.put((1,), "one")
+    memory.put((2,), "two")
+    memory.get((1,))
+    memory.put((3,), "three")
+    assert [memory.get((key,)) for key in (1, 2, 3)] == ["one", None, "three"]
+
+
+def test_the_samples_of_a_state_do_not_depend_on_the_other_states():
+    assert words_frame._sample_seeds(0, "a cat", 3) == words_frame._sample_seeds(0, "a cat", 3)
+    assert words_frame._sample_seeds(0, "a cat", 3) != words_frame._sample_seeds(0, "a dog", 3)
+
+
+def test_nothing_to_complain_about_is_no_reason():
+    assert no_verdict_reason([StateCheck("a", 20, 19, "")], "toy") is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"states": ("a cat", "  ")}, "expected words in every state, got an empty one"),
+        ({"states": ("a cat", "A CAT!")}, "expected different states, got 'a cat' more than once"),
+        ({"states": ("x" * 301,)}, "expected states of at most 300 characters"),
+        ({"states": tuple(f"s{place}" for place in range(13))}, "expected at most 12 states, got 13"),
+        ({"n_genuine": 19}, "expected 20 to 1000 genuine samples per state, got 19"),
+        ({"n_genuine": 1001}, "expected 20 to 1000 genuine samples per state, got 1001"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_refused(changes: dict, words: str):
+    with pytest.raises(RefusedInputError, match=words):
+        replace(SETTINGS, **changes)
