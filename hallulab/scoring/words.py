@@ -57,16 +57,15 @@ class AskSettings:
 
     def checked(self) -> "AskSettings":
         """The same settings without outer blanks; RefusedInputError says what cannot be used."""
-        question, states = self.question.strip(), tuple(state.strip() for state in self.states)
-        _check_text("question", question)
+        _check_text("a question", self.question)
         if self.answer is not None:
-            _check_text("answer to judge", self.answer.strip())
-        if self.seed < 0 or self.seed >= 2**63:
-            raise RefusedInputError(f"expected a seed from 0 to 2^63 − 1, got {self.seed}")
+            _check_text("an answer to judge", self.answer)
+        if self.seed != int(self.seed) or not 0 <= self.seed < 2**63:
+            raise RefusedInputError(f"expected a whole seed from 0 to 2^63 − 1, got {self.seed}")
         check_mass(self.hdr_mass)
-        self.frame_settings()
+        frame = self.frame_settings()
         answer = None if self.answer is None else self.answer.strip()
-        return replace(self, question=question, states=states, answer=answer)
+        return replace(self, question=frame.question, states=frame.states, answer=answer, seed=int(self.seed))
 
     def frame_settings(self, max_new_tokens: int = 40) -> WordsFrameSettings:
         """What the frame of this question is built from."""
@@ -264,9 +263,9 @@ def _pasted(settings: AskSettings) -> Answer | None:
 
 
 def _check_text(what: str, text: str) -> None:
-    if not text:
-        raise RefusedInputError(f"expected a {what}, got an empty one: write something")
+    if not text.strip():
+        raise RefusedInputError(f"expected {what}, got an empty text: write something")
     if len(text) > MAX_CHARACTERS:
         raise RefusedInputError(
-            f"expected a {what} of at most {MAX_CHARACTERS:,} characters, got {len(text):,}: make it shorter"
+            f"expected {what} of at most {MAX_CHARACTERS:,} characters, got {len(text):,}: make it shorter"
         )

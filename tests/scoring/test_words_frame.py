@@ -3,44 +3,16 @@
 from dataclasses import replace
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import torch
 
-from hallulab.engine.words import TokenStep
 from hallulab.errors import RefusedInputError
 from hallulab.scoring import words_frame
 from hallulab.scoring.words_frame import StateCheck, WordsFrameSettings, build_words_frame, no_verdict_reason
+from tests.toy_scorer import ToyScorer
 
 SCORER = SimpleNamespace(name="toy", sha256="1", model=SimpleNamespace(dtype=torch.float32))
 SETTINGS = WordsFrameSettings("Which animal?", ("an otter", "a deer"), n_genuine=100)
-
-
-class ToyScorer:
-    """Stands in for the model: answers per prompt in turn, and made-up likelihoods."""
-
-    def __init__(self, answers: dict[str, list[str]], is_cut: bool = False):
-        self.answers = answers
-        self.is_cut = is_cut
-        self.n_sampled = 0
-
-    def stream(self, _scorer, prompts, seeds, _settings):
-        assert len(set(zip(prompts, seeds, strict=True))) == len(prompts)  # one generator per sample
-        counts: dict[str, int] = {}
-        steps = []
-        for place, prompt in enumerate(prompts):
-            texts = self.answers[prompt]
-            counts[prompt] = counts.get(prompt, -1) + 1
-            steps.append(TokenStep(place, 1, texts[counts[prompt] % len(texts)], 1.0, False))
-        self.n_sampled += len(prompts)
-        yield steps
-        if not self.is_cut:
-            yield [TokenStep(place, 0, "", 1.0, True) for place in range(len(prompts))]
-
-    def likelihoods(self, _scorer, prompts, answers):
-        return np.array(
-            [-float(len(a)) - (0 if p in self.answers else 50) for p, a in zip(prompts, answers, strict=True)]
-        )
 
 
 @pytest.fixture
