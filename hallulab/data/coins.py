@@ -1,8 +1,10 @@
 """Flips of N coins drawn from 2N distinct ones (Section 7.1 of [LHZSL])."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from math import comb
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from hallulab.errors import RefusedInputError
 
 MAX_COINS_PER_DRAW = 64
+MAX_FLIPS = 10_000_000
 ROWS_PER_CHUNK = 65_536
 
 
@@ -45,34 +48,39 @@ class CoinFlips:
         return replace(self, draw_index=self.draw_index[rows], heads=self.heads[rows])
 
 
-def check_coins_per_draw(coins_per_draw: int) -> int:
+def check_whole(name: str, value: Any, low: int, high: int) -> int:
+    """`value`, if it is a whole number from `low` to `high`.
+
+    Raises RefusedInputError otherwise.
+    """
+    is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    if not is_number or not low <= value <= high or value != int(value):
+        raise RefusedInputError(
+            f"expected {name} as a whole number from {low:,} to {high:,}, got {value!r}: choose one of these"
+        )
+    return int(value)
+
+
+def check_coins_per_draw(coins_per_draw: Any) -> int:
     """`coins_per_draw`, if an experiment can draw that many.
 
     Raises RefusedInputError otherwise.
     """
-    if not 1 <= coins_per_draw <= MAX_COINS_PER_DRAW:
-        raise RefusedInputError(
-            f"expected 1 to {MAX_COINS_PER_DRAW} coins per draw, got {coins_per_draw}: choose one of them"
-        )
-    return int(coins_per_draw)
+    return check_whole("coins per draw", coins_per_draw, 1, MAX_COINS_PER_DRAW)
 
 
-def check_labels(labels: ArrayLike, coins_per_draw: int) -> NDArray[np.int64]:
-    """`labels` of chosen coins as a sorted array, if they name different coins of the 2N.
+def labels_of(coin_numbers: Sequence[Any], coins_per_draw: int) -> NDArray[np.int64]:
+    """Labels, ascending, of coins that people number from 1: coin k of the 2N lands heads with p = k/2N.
 
     Raises RefusedInputError for none, a coin twice, or a coin that does not exist.
     """
-    chosen = np.asarray(labels, dtype=float)
     n_coins = 2 * check_coins_per_draw(coins_per_draw)
-    if chosen.ndim != 1 or not len(chosen):
-        raise RefusedInputError("expected at least one coin, got none: choose a coin")
-    if len(np.unique(chosen)) != len(chosen):
-        raise RefusedInputError("expected different coins, got one twice: choose each coin once")
-    if (chosen != np.floor(chosen)).any() or (chosen < 0).any() or (chosen >= n_coins).any():
-        raise RefusedInputError(
-            f"expected coin labels from 0 to {n_coins - 1}, got {chosen.tolist()}: choose among the coins"
-        )
-    return np.sort(chosen.astype(np.int64))
+    if not isinstance(coin_numbers, Sequence) or isinstance(coin_numbers, str) or not coin_numbers:
+        raise RefusedInputError(f"expected at least one coin, got {coin_numbers!r}: choose a coin")
+    labels = sorted(check_whole("each coin", number, 1, n_coins) - 1 for number in coin_numbers)
+    if len(set(labels)) < len(labels):
+        raise RefusedInputError(f"expected different coins, got {list(coin_numbers)}: choose each coin once")
+    return np.array(labels, dtype=np.int64)
 
 
 def head_probabilities(labels: ArrayLike, coins_per_draw: int) -> NDArray[np.float64]:
@@ -122,11 +130,10 @@ def flip_draws(coins_per_draw: int, n_flips: int, *, rng: np.random.Generator) -
         n_flips: M.
         rng: source of the draws and the flips.
 
-    Raises RefusedInputError for an N outside 1 to 64 or an M below 1.
+    Raises RefusedInputError for an N outside 1 to 64 or an M below 1 or too large.
     """
     check_coins_per_draw(coins_per_draw)
-    if n_flips < 1:
-        raise RefusedInputError(f"expected at least 1 flip, got {n_flips}: ask for more")
+    check_whole("flips", n_flips, 1, MAX_FLIPS)
     # chunks bound the (M, 2N) random numbers that a draw needs; the labels fit a byte
     chunks = [
         _flip_chunk(coins_per_draw, min(ROWS_PER_CHUNK, n_flips - start), rng)
@@ -151,6 +158,7 @@ def flip_chosen(
 
     Returns: counts of 0 … n heads, shape (n + 1,).
     """
+    check_whole("flips", n_flips, 0, MAX_FLIPS)
     probabilities = head_probabilities(labels, coins_per_draw)
     counts = np.zeros(len(probabilities) + 1, dtype=np.int64)
     for start in range(0, n_flips, ROWS_PER_CHUNK):

@@ -9,7 +9,14 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import mse_loss
 
-from hallulab.data.coins import CoinFlips, check_coins_per_draw, flip_draws
+from hallulab.data.coins import (
+    MAX_FLIPS,
+    CoinFlips,
+    check_coins_per_draw,
+    check_whole,
+    flip_draws,
+    mean_heads,
+)
 from hallulab.errors import RefusedInputError
 from hallulab.models.coin_transformer import (
     CoinTokens,
@@ -19,6 +26,7 @@ from hallulab.models.coin_transformer import (
 )
 from hallulab.records import RecordFile, library_versions
 from hallulab.scoring.coins import (
+    MAX_EXACT_COINS_PER_DRAW,
     CoinLaw,
     CoinRule,
     CoinScores,
@@ -31,7 +39,6 @@ from hallulab.scoring.coins import (
 
 Variant = Literal["fixed", "paper_code"]
 MIN_FLIPS = 10
-MAX_FLIPS = 10_000_000
 POINTS_PER_EPOCH = 4
 MAX_DRAWS_SCORED_WITHIN_EPOCH = 1_000
 """with more distinct held-out draws than this, the network is scored at the end of epochs only"""
@@ -83,14 +90,15 @@ class CoinSettings:
 
     def __post_init__(self) -> None:
         check_coins_per_draw(self.coins_per_draw)
-        _check_whole("flips", self.flips, MIN_FLIPS, MAX_FLIPS)
-        _check_whole("epochs", self.epochs, 1, 10_000)
-        _check_whole("batch size", self.batch_size, 1, MAX_FLIPS)
-        _check_whole("rounds", self.rounds, 1, 1_000)
-        _check_whole("seed", self.seed, 0, 2**32 - 1)
-        if not 0 < self.learning_rate <= 1:
+        check_whole("flips", self.flips, MIN_FLIPS, MAX_FLIPS)
+        check_whole("epochs", self.epochs, 1, 10_000)
+        check_whole("batch size", self.batch_size, 1, MAX_FLIPS)
+        check_whole("rounds", self.rounds, 1, 1_000)
+        check_whole("seed", self.seed, 0, 2**32 - 1)
+        is_number = isinstance(self.learning_rate, int | float)
+        if not is_number or not 0 < self.learning_rate <= 1:
             raise RefusedInputError(
-                f"expected a learning rate above 0 and at most 1, got {self.learning_rate}"
+                f"expected a learning rate above 0 and at most 1, got {self.learning_rate!r}"
             )
         if not 0 < self.held_out_share < 1:
             raise RefusedInputError(f"expected a held-out share between 0 and 1, got {self.held_out_share}")
@@ -152,6 +160,10 @@ class CoinPoint:
     """share of the answers that δ-hallucinate under the law that made the flips"""
     hallucination_interval: tuple[float, float] | None
     """95 % Wilson interval of that share"""
+    best_conditional_probability: float
+    """of the most likely count of each of the same draws: no answer does better on them"""
+    bayes_mean_loss: float
+    """mean squared error of the exact average on the same flips"""
     n: int
     """held-out flips scored"""
     n_missing: int
@@ -226,6 +238,8 @@ def coin_result(settings: CoinSettings, points: Iterable[CoinPoint]) -> CoinResu
 
 def coin_truth(settings: CoinSettings) -> dict[str, Any]:
     """What each estimator reaches exactly; with too many coins to enumerate, on the first round's draws."""
+    if settings.coins_per_draw <= MAX_EXACT_COINS_PER_DRAW:
+        return exact_scores(settings.coins_per_draw, settings.rule)
     return exact_scores(settings.coins_per_draw, settings.rule, draws=_flips(settings, settings.seed).draws)
 
 
@@ -302,6 +316,8 @@ class _HeldOutJudge:
         self._labels = torch.from_numpy(labels).to(device)
         self._pmf = coin_pmf(labels, settings.coins_per_draw)
         self._log_delta = settings.rule.log_delta(self._pmf)
+        self._best = float(np.average(self._pmf.max(axis=1), weights=self._counts))
+        self._bayes_mean_loss = self._squared_error(mean_heads(labels, settings.coins_per_draw))
         self._variant_pmf = coin_pmf(labels, settings.coins_per_draw, law=settings.choices.law)
 
     def point(
@@ -313,15 +329,18 @@ class _HeldOutJudge:
         by_data = self._score(self._pmf, answers)
         by_variant = self._score(self._variant_pmf, answers)
         interval = by_data.hallucination_interval
+        loss = self._squared_error(predictions)
         return CoinPoint(
             seed=seed,
             epoch=epoch,
             train_loss=train_loss,
-            validation_loss=self._squared_error(predictions),
+            validation_loss=loss if np.isfinite(loss) else None,
             conditional_probability=by_variant.conditional_probability,
             conditional_probability_data_law=by_data.conditional_probability,
             hallucination_rate=by_data.hallucination_rate,
             hallucination_interval=(interval.low, interval.high) if interval else None,
+            best_conditional_probability=self._best,
+            bayes_mean_loss=self._bayes_mean_loss,
             n=by_data.n,
             n_missing=by_data.n_missing,
         )
@@ -334,12 +353,10 @@ class _HeldOutJudge:
         parts = [network(labels) for labels in self._labels.split(ROWS_PER_EVALUATION)]
         return torch.cat(parts).double().cpu().numpy()
 
-    def _squared_error(self, predictions: NDArray[np.float64]) -> float | None:
+    def _squared_error(self, predictions: NDArray[np.float64]) -> float:
         """Mean of (prediction − heads)² over the held-out flips, from sums per distinct draw."""
-        n = int(self._counts.sum())
         cross = (self._counts * predictions**2 - 2 * predictions * self._heads_sum).sum()
-        error = float((cross + self._squared_heads_sum) / n)
-        return error if np.isfinite(error) else None
+        return float((cross + self._squared_heads_sum) / self._counts.sum())
 
 
 def _network(settings: CoinSettings, seed: int) -> CoinTransformer:
@@ -384,8 +401,3 @@ def _point_from_record(record: dict[str, Any]) -> CoinPoint:
 
 def _epoch_json(point: CoinPoint) -> dict[str, Any]:
     return asdict(point) | {"epoch": int(point.epoch)}
-
-
-def _check_whole(name: str, value: int, low: int, high: int) -> None:
-    if isinstance(value, bool) or value != int(value) or not low <= value <= high:
-        raise RefusedInputError(f"expected {name} as a whole number from {low:,} to {high:,}, got {value}")

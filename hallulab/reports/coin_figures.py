@@ -50,16 +50,17 @@ def pmf_figure(
         )  # fmt: skip
     _add_flips(figure, flipped)
     _add_estimates(figure, estimators, top)
-    figure.add_hline(
-        y=threshold, line={"color": NEUTRAL, "dash": "dash", "width": 2},
-        annotation={"text": f"δ = {threshold:.3f}", "xanchor": "right", "yanchor": "bottom"},
+    figure.add_hline(y=threshold, line={"color": NEUTRAL, "dash": "dash", "width": 2})
+    figure.add_annotation(
+        text=f"dashed line: δ = {threshold:.3f}", xref="paper", yref="paper", x=0, y=1.02,
+        xanchor="left", yanchor="bottom", showarrow=False,
     )  # fmt: skip
     figure.update_xaxes(
         title_text="number of heads", dtick=max(1, len(heads) // 12), range=[-0.6, len(heads) - 0.4]
     )
     figure.update_yaxes(title_text="probability", range=[0, 1.32 * top])
     styled(figure, height_px=400)
-    return figure.update_layout(barmode="overlay", legend={"y": -0.24, "yanchor": "top"}, margin={"t": 16})
+    return figure.update_layout(barmode="overlay", legend={"y": -0.24, "yanchor": "top"}, margin={"t": 30})
 
 
 def loss_figure(result: CoinResult) -> go.Figure:
@@ -111,7 +112,8 @@ def _add_flips(figure: go.Figure, flipped: ArrayLike | None) -> None:
     if not counts.sum():
         return
     figure.add_scatter(
-        x=np.arange(len(counts)), y=counts / counts.sum(), mode="markers", name=f"{int(counts.sum()):,} flips",
+        x=np.arange(len(counts)), y=counts / counts.sum(), mode="markers",
+        name=f"{int(counts.sum()):,} flips",
         marker={"symbol": "line-ew", "size": 34, "line": {"color": state_colour(2), "width": 4}},
         hovertemplate="%{x} heads came up in %{y:.3f} of the flips<extra></extra>",
     )  # fmt: skip

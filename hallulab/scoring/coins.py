@@ -16,7 +16,7 @@ from hallulab.theory.regions import check_mass, pmf_hdr_threshold
 Rounding = Literal["nearest", "ceil"]
 CoinLaw = Literal["data", "shifted"]
 STATE = "these coins"
-MAX_EXACT_COINS_PER_DRAW = 10
+MAX_EXACT_COINS_PER_DRAW = 9
 """up to here all C(2N, N) draws are enumerated; beyond, the draws that occurred stand for them"""
 TIE_TOLERANCE_NATS = 1e-9
 

@@ -60,7 +60,7 @@ def test_a_mass_replaces_the_delta(capsys):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"coins_per_draw": 65}, "expected 1 to 64 coins per draw, got 65"),
+        ({"coins_per_draw": 65}, "expected coins per draw as a whole number from 1 to 64, got 65"),
         ({"flips": 5}, "expected flips as a whole number from 10"),
         ({"hdr_mass": 1.5}, "expected an HDR mass between 0 and 1"),
         ({"delta": 0.0}, "expected δ in"),

@@ -3,10 +3,10 @@ import pytest
 
 from hallulab.data.coins import (
     all_draws,
-    check_labels,
     flip_chosen,
     flip_draws,
     head_probabilities,
+    labels_of,
     mean_heads,
     shifted_head_probabilities,
 )
@@ -77,25 +77,37 @@ def test_chosen_coins_flip_by_their_pmf():
 
 @pytest.mark.parametrize("coins_per_draw", [0, 65, -1])
 def test_refuses_too_few_or_too_many_coins(coins_per_draw):
-    with pytest.raises(RefusedInputError, match=f"expected 1 to 64 coins per draw, got {coins_per_draw}"):
+    words = f"expected coins per draw as a whole number from 1 to 64, got {coins_per_draw}"
+    with pytest.raises(RefusedInputError, match=words):
         flips(coins_per_draw=coins_per_draw)
 
 
 @pytest.mark.parametrize(
-    ("labels", "words"),
+    ("numbers", "words"),
     [
-        ([], "expected at least one coin, got none"),
-        ([1, 1], "expected different coins, got one twice"),
-        ([0, 4], "expected coin labels from 0 to 3"),
-        ([-1, 2], "expected coin labels from 0 to 3"),
-        ([0.5], "expected coin labels from 0 to 3"),
-        ([float("nan")], "expected coin labels from 0 to 3"),
+        ([], r"expected at least one coin, got \[\]"),
+        ("12", "expected at least one coin, got '12'"),
+        ([1, 1], r"expected different coins, got \[1, 1\]"),
+        ([1, 5], "expected each coin as a whole number from 1 to 4, got 5"),
+        ([0, 2], "expected each coin as a whole number from 1 to 4, got 0"),
+        ([1.5], "expected each coin as a whole number from 1 to 4, got 1.5"),
+        ([float("nan")], "got nan"),
+        (["one"], "got 'one'"),
+        ([True], "got True"),
     ],
 )
-def test_refuses_coins_that_do_not_exist(labels, words):
+def test_refuses_coins_that_do_not_exist(numbers, words):
     with pytest.raises(RefusedInputError, match=words):
-        check_labels(labels, 2)
+        labels_of(numbers, 2)
 
 
-def test_labels_come_back_sorted():
-    assert check_labels([3, 0], 2).tolist() == [0, 3]
+def test_coin_k_of_2n_is_label_k_minus_1():
+    assert labels_of([4, 1.0], 2).tolist() == [0, 3]
+    np.testing.assert_array_equal(head_probabilities(labels_of([1, 4], 2), 2), [0.25, 1.0])
+
+
+def test_refuses_more_flips_than_a_run_may_have():
+    with pytest.raises(
+        RefusedInputError, match="expected flips as a whole number from 1 to 10,000,000, got 0"
+    ):
+        flips(n_flips=0)

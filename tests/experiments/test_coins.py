@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from hallulab.data.coins import flip_draws
+from hallulab.data.coins import flip_draws, mean_heads
 from hallulab.errors import RefusedInputError
 from hallulab.experiments import coins
 from hallulab.experiments.coins import (
@@ -82,7 +82,7 @@ def test_a_point_is_what_a_plain_loop_over_the_held_out_flips_finds(variant, mon
     last = points_of(train_round(chosen, 5))[-1]
     flips = flip_draws(3, 200, rng=np.random.default_rng([5, 0]))
     _, held_out = flips.split(0.2, rng=np.random.default_rng([5, 1]))
-    errors, probabilities, outside = [], [], []
+    errors, probabilities, outside, best, mean_errors = [], [], [], [], []
     for index, heads in zip(held_out.draw_index, held_out.heads, strict=True):
         labels = held_out.draws[index]
         predicted = float(networks[0](torch.from_numpy(labels[None])).detach()[0])
@@ -91,9 +91,13 @@ def test_a_point_is_what_a_plain_loop_over_the_held_out_flips_finds(variant, mon
         probabilities.append(float(coin_pmf(labels, 3, law=law)[answer]) if 0 <= answer <= 3 else 0.0)
         outside.append(not 0 <= answer <= 3 or coin_pmf(labels, 3)[answer] <= 0.3)
         errors.append((predicted - heads) ** 2)
+        best.append(coin_pmf(labels, 3).max())
+        mean_errors.append((mean_heads(labels, 3) - heads) ** 2)
     assert last.conditional_probability == pytest.approx(np.mean(probabilities))
     assert last.hallucination_rate == pytest.approx(np.mean(outside))
     assert last.validation_loss == pytest.approx(np.mean(errors), rel=1e-4)
+    assert last.best_conditional_probability == pytest.approx(np.mean(best))
+    assert last.bayes_mean_loss == pytest.approx(np.mean(mean_errors))
 
 
 def _shape(chosen):
@@ -198,7 +202,7 @@ def test_paper_numbers():
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"coins_per_draw": 0}, "expected 1 to 64 coins per draw, got 0"),
+        ({"coins_per_draw": 0}, "expected coins per draw as a whole number from 1 to 64, got 0"),
         ({"flips": 9}, "expected flips as a whole number from 10"),
         ({"epochs": 0}, "expected epochs as a whole number from 1"),
         ({"epochs": 1.5}, "expected epochs as a whole number"),

@@ -17,7 +17,8 @@ def point(seed, epoch, **changed):
     values = {
         "train_loss": 0.4 if epoch else None, "validation_loss": 0.5, "conditional_probability": 0.2,
         "conditional_probability_data_law": 0.6, "hallucination_rate": 0.1,
-        "hallucination_interval": (0.05, 0.2), "n": 100, "n_missing": 0,
+        "hallucination_interval": (0.05, 0.2), "best_conditional_probability": 0.61, "bayes_mean_loss": 0.3,
+        "n": 100, "n_missing": 0,
     }  # fmt: skip
     return CoinPoint(seed=seed, epoch=epoch, **(values | changed))
 
@@ -43,7 +44,7 @@ def test_bars_are_coloured_by_the_side_of_delta_they_are_on():
     assert (list(inside.x), inside.marker.color) == ([1], INSIDE)
     assert (list(outside.x), outside.marker.color) == ([0, 2], OUTSIDE)
     assert list(outside.y) == [0, 0.25]
-    assert labels(figure) == ["δ = 0.300"]
+    assert labels(figure) == ["dashed line: δ = 0.300"]
     assert list(trace(pmf_of(0.2), "answering this is plausible").x) == [1, 2]
 
 

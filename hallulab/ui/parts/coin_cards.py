@@ -48,26 +48,25 @@ def estimator_table(estimators: Sequence[EstimatorVerdict]) -> str:
 
 
 def result_card(result: CoinResult, opening: str) -> str:
-    """What the latest round has reached, beside what can be reached."""
+    """What the latest round has reached, beside what can be reached on the same flips."""
     last = result.points[-1]
-    best = result.exact["mode"]["conditional_probability"]
     if last.conditional_probability_data_law is None or last.hallucination_interval is None:
-        sentence = "The network's predictions are not numbers any more: lower the learning rate."
+        sentence = "the network’s predictions are not numbers any more: lower the learning rate."
         return f'<div class="hl-card" role="status"><p class="hl-sentence">{opening} {sentence}</p></div>'
     low, high = last.hallucination_interval
-    loss = "unknown" if last.validation_loss is None else f"{last.validation_loss:.3f}"
     return (
         f'<div class="hl-card" role="status" style="--hl-tone:{NEUTRAL}"><p class="hl-sentence">{opening} '
         f"the network’s answer is right <b>{_percent(last.conditional_probability_data_law)}</b> of the time; "
-        f"the best possible is {_percent(best)}. Its loss is {loss}; the least possible is "
-        f"{result.exact['least_squared_error']:.3f}. It hallucinates in {_percent(last.hallucination_rate)} of "
-        f"its answers (95 % interval {low:.1%} to {high:.1%}, n = {last.n:,}).</p></div>"
+        f"on the same flips no answer is right more than {_percent(last.best_conditional_probability)}. "
+        f"Its squared error is {_decimal(last.validation_loss)}, the exact average’s "
+        f"{_decimal(last.bayes_mean_loss)}. It hallucinates in {_percent(last.hallucination_rate)} of its answers "
+        f"(95 % interval {100 * low:.1f} to {100 * high:.1f} %, n = {last.n:,}).</p></div>"
     )
 
 
 def result_table(result: CoinResult) -> str:
-    """Each round's last point above the exact values of every estimator."""
-    rows = [
+    """Each round's last point, then the exact values of every estimator."""
+    rows: list[tuple[str, float | None, float | None, float | None]] = [
         (
             f"network, seed {seed}",
             last.conditional_probability_data_law,
@@ -91,7 +90,7 @@ def result_table(result: CoinResult) -> str:
         f"<tr><td>{title}</td>" + "".join(f"<td>{_decimal(value)}</td>" for value in values) + "</tr>"
         for title, *values in rows
     )
-    return _table(("over all draws", "P(right)", "hallucinations", "squared error"), cells)
+    return _table(("answer", "right", "halluc.", "squared error"), cells)
 
 
 def training_card(settings: CoinSettings, event: CoinStep | CoinPoint) -> str:
