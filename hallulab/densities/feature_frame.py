@@ -93,7 +93,7 @@ class FeatureFrame:
         fit_rows, held_out_rows = split_rows(states, settings)
         chain = _fitted_chain(features[fit_rows], settings)
         reduced = chain.transform(features)
-        names = tuple(sorted(set(states)))
+        names = tuple(sorted(set(states.tolist())))
         fit_of = {name: fit_rows[states[fit_rows] == name] for name in names}
         held_out_of = {name: held_out_rows[states[held_out_rows] == name] for name in names}
         mixtures = {name: _fitted_mixture(reduced[fit_of[name]], settings) for name in names}

@@ -88,17 +88,20 @@ def stream_images(
     Gives what `pipeline(prompt, latents=...)` gives for the initial noise of `initial_noise`.
     """
     text = check_prompt(prompt)
+    seeds = list(range(settings.seed, settings.seed + settings.n_images))
+    batches = [
+        seeds[start : start + settings.batch_size] for start in range(0, len(seeds), settings.batch_size)
+    ]
     images: list[Image.Image] = []
     n_done = 0
-    for start in range(0, settings.n_images, settings.batch_size):
-        seeds = range(
-            settings.seed + start, settings.seed + min(start + settings.batch_size, settings.n_images)
-        )
-        for latents in _denoise(pipeline, text, list(seeds), settings):
+    for batch in batches:
+        scheduler = _own_scheduler(pipeline, settings.steps)
+        n_steps = len(scheduler.timesteps)  # some schedulers take more steps than they are asked for
+        for n_of_batch, latents in enumerate(_denoise(pipeline, scheduler, text, batch, settings), start=1):
             n_done += 1
-            if n_done % settings.steps == 0:
+            if n_of_batch == n_steps:
                 images += _decode(pipeline, latents)
-            yield PaintStep(n_done, settings.n_steps, tuple(images))
+            yield PaintStep(n_done, n_steps * len(batches), tuple(images))
 
 
 def initial_noise(pipeline: StableDiffusionPipeline, seeds: list[int], size: int) -> Tensor:
@@ -121,17 +124,21 @@ def embed_images(clip: LoadedClip, images: list[Image.Image], batch_size: int = 
     return np.concatenate(parts).astype(np.float32)
 
 
+def _own_scheduler(pipeline: StableDiffusionPipeline, n_steps: int) -> Any:
+    """A fresh scheduler set to `n_steps`: it keeps its history between steps, so jobs cannot share one."""
+    scheduler: Any = type(pipeline.scheduler).from_config(pipeline.scheduler.config)
+    scheduler.set_timesteps(n_steps, device=pipeline._execution_device)
+    return scheduler
+
+
 def _denoise(
-    pipeline: StableDiffusionPipeline, prompt: str, seeds: list[int], settings: PaintSettings
+    pipeline: StableDiffusionPipeline, scheduler: Any, prompt: str, seeds: list[int], settings: PaintSettings
 ) -> Iterator[Tensor]:
     """The latents after each step of the classifier-free guided loop of `StableDiffusionPipeline`."""
-    # A scheduler keeps its history between steps: a job needs its own.
-    scheduler: Any = type(pipeline.scheduler).from_config(pipeline.scheduler.config)
     device = pipeline._execution_device
     guided = settings.guidance > 1
     with torch.inference_mode():
         conditions = _text_conditions(pipeline, prompt, len(seeds), guided, device)
-        scheduler.set_timesteps(settings.steps, device=device)
         noise = initial_noise(pipeline, seeds, settings.size).to(device, conditions.dtype)
         latents = noise * scheduler.init_noise_sigma
     extra = _step_arguments(scheduler, seeds)

@@ -153,9 +153,8 @@ def paint_images(pipeline: Any, prompt: str, n: int, *, seed: int) -> list[Image
     images: list[Image.Image] = []
     for start in range(0, n, 64):
         settings = PaintSettings(n_images=min(64, n - start), seed=seed + start)
-        for step in stream_images(pipeline, prompt, settings):
-            painted = step.images
-        images += painted
+        *_, last = stream_images(pipeline, prompt, settings)
+        images += last.images
     return images
 
 
@@ -183,7 +182,7 @@ def _margins(frame: PictureFrame, embeddings: NDArray[np.float32]) -> NDArray[np
 
 def _judge_pixels(images: Sequence[Image.Image]) -> NDArray[np.float32]:
     small = [image.convert("RGB").resize((24, 24), Image.Resampling.BOX) for image in images]
-    return np.stack([np.asarray(image, dtype=np.float32).ravel() / 255 for image in small])
+    return np.stack([np.asarray(image, dtype=np.float32).ravel() for image in small])
 
 
 def _share_bar(name: str, count: int, n: int, at_least: float | None = None) -> QualityBar:

@@ -8,7 +8,7 @@ from typing import Any
 import open_clip
 import torch
 from PIL import Image
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import CLIPTokenizer
@@ -137,6 +137,13 @@ def _check_local_dir(folder: Path) -> None:
                 f"expected {file} in the clip folder {folder}, found none: "
                 "rebuild it with `python -m hallulab train small-world clip`"
             )
+    try:
+        with safe_open(folder / WEIGHTS_FILE, framework="pt"):
+            pass
+    except (SafetensorError, OSError) as error:
+        raise RefusedInputError(
+            f"the weights file {folder / WEIGHTS_FILE} is damaged ({_first_line(error)}): fetch it again"
+        ) from error
 
 
 def _identity(name: str, pretrained: str) -> str:

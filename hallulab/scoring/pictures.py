@@ -274,7 +274,7 @@ def paint(
 ) -> Iterator[PaintProgress]:
     """Paint a prompt and judge every image; the last progress holds the result.
 
-    Holds the engine's device queue from the first step to the last; closing the generator stops the work.
+    Waits in the engine's device queue and holds it to the last step; closing the generator stops the work.
 
     Raises RefusedInputError for a prompt, checkpoint or mass that cannot be used.
     """
@@ -291,7 +291,7 @@ def paint(
         # a server can only stop a generator that has yielded: do so before the first long step
         yield PaintProgress(0, n_total, "loading the model")
         for step in stream_images(engine.painter(name), text, settings):
-            images = step.images
+            images, n_total = step.images, step.n_total + 1
             yield PaintProgress(step.n_done, n_total, "painting", images)
         result = PaintResult(text, name, settings, images, scores=None, reason=NO_FRAME)
         if frame is not None:

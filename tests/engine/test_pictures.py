@@ -1,0 +1,166 @@
+"""Painting step by step: equal to the pipeline's own call, the same at any batch size, stoppable."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers import DDIMScheduler, EulerAncestralDiscreteScheduler, PNDMScheduler, StableDiffusionPipeline
+from PIL import Image
+
+from hallulab.engine.pictures import (
+    MAX_PROMPT_CHARACTERS,
+    PaintSettings,
+    check_prompt,
+    embed_images,
+    initial_noise,
+    stream_images,
+)
+from hallulab.errors import RefusedInputError
+from hallulab.models.clip import LoadedClip, load_clip
+from hallulab.models.diffusion import load_pipeline
+from tests.tiny_world import write_clip, write_pictures
+
+PROMPT = "a cute cat"
+SETTINGS = PaintSettings(n_images=5, seed=7, steps=4, guidance=3.0, size=32, batch_size=5)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pictures")
+    write_pictures(folder, unets=())
+    write_clip(folder)
+    return folder
+
+
+@pytest.fixture
+def pipeline(world: Path) -> StableDiffusionPipeline:
+    return load_pipeline(str(world / "sd-tiny"))
+
+
+@pytest.fixture(scope="module")
+def clip(world: Path) -> LoadedClip:
+    return load_clip(f"local-dir:{world / 'clip-tiny'}")
+
+
+def painted(pipeline: StableDiffusionPipeline, settings: PaintSettings, prompt: str = PROMPT) -> np.ndarray:
+    *_, last = stream_images(pipeline, prompt, settings)
+    return np.stack([np.asarray(image, dtype=int) for image in last.images])
+
+
+@pytest.mark.parametrize("guidance", [0.0, 1.0, 3.0])
+@pytest.mark.parametrize("scheduler", [None, DDIMScheduler, PNDMScheduler])
+def test_equals_the_pipelines_own_call(pipeline, guidance, scheduler):
+    if scheduler is not None:
+        pipeline.scheduler = scheduler.from_config(pipeline.scheduler.config)
+    ours = painted(pipeline, replace(SETTINGS, guidance=guidance))
+    theirs = pipeline(
+        PROMPT,
+        latents=initial_noise(pipeline, list(range(7, 12)), 32),
+        num_images_per_prompt=5,
+        num_inference_steps=4,
+        guidance_scale=guidance,
+        height=32,
+        width=32,
+    ).images
+    np.testing.assert_array_equal(ours, np.stack([np.asarray(image, dtype=int) for image in theirs]))
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 8])
+def test_the_same_seed_gives_the_same_image_at_any_batch_size(pipeline, batch_size):
+    together = painted(pipeline, replace(SETTINGS, n_images=8, batch_size=8))
+    apart = painted(pipeline, replace(SETTINGS, n_images=8, batch_size=batch_size))
+    # convolutions of another batch size may round differently, by one of 255 grey levels at most
+    assert abs(together - apart).max() <= 1
+    alone = painted(pipeline, replace(SETTINGS, n_images=1, seed=SETTINGS.seed + 3))
+    assert abs(together[3] - alone[0]).max() <= 1
+    assert abs(together[3] - together[4]).max() > 1
+
+
+def test_a_scheduler_that_draws_noise_is_repeatable_per_image(pipeline):
+    pipeline.scheduler = EulerAncestralDiscreteScheduler.from_config(pipeline.scheduler.config)
+    first = painted(pipeline, replace(SETTINGS, batch_size=5))
+    again = painted(pipeline, replace(SETTINGS, batch_size=2))
+    assert abs(first - again).max() <= 1
+
+
+def test_the_initial_noise_of_a_seed_does_not_depend_on_its_neighbours(pipeline):
+    together = initial_noise(pipeline, [3, 4, 5], 32)
+    torch.testing.assert_close(together[1:2], initial_noise(pipeline, [4], 32), rtol=0, atol=0)
+
+
+def test_a_step_is_yielded_after_every_denoising_step(pipeline):
+    steps = list(stream_images(pipeline, PROMPT, replace(SETTINGS, batch_size=2)))
+    assert [step.n_done for step in steps] == list(range(1, 13))  # 3 batches of 4 steps
+    assert {step.n_total for step in steps} == {12}
+    assert [len(step.images) for step in steps] == [0, 0, 0, 2, 2, 2, 2, 4, 4, 4, 4, 5]
+    assert steps[-1].images[0].size == (32, 32)
+
+
+def test_closing_the_job_stops_it_within_one_step(pipeline):
+    calls = []
+    pipeline.unet.register_forward_hook(lambda *_: calls.append(1))
+    job = stream_images(pipeline, PROMPT, replace(SETTINGS, steps=50))
+    for _ in range(3):
+        next(job)
+    job.close()
+    assert len(calls) == 3
+
+
+def test_jobs_do_not_share_a_schedulers_history(pipeline):
+    alone = painted(pipeline, SETTINGS)
+    first, second = (stream_images(pipeline, PROMPT, SETTINGS) for _ in range(2))
+    *_, last = (step for pair in zip(first, second, strict=True) for step in pair)
+    np.testing.assert_array_equal(alone, np.stack([np.asarray(image, dtype=int) for image in last.images]))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"n_images": 0}, "expected images between 1 and 64, got 0"),
+        ({"n_images": -3}, "expected images between 1 and 64, got -3"),
+        ({"n_images": 65}, "expected images between 1 and 64, got 65"),
+        ({"steps": 0}, "expected steps between 1 and 200, got 0"),
+        ({"steps": 100_000}, "expected steps between 1 and 200, got 100000"),
+        ({"guidance": -1.0}, r"expected guidance between 0 and 30\.0, got -1"),
+        ({"guidance": float("nan")}, r"expected guidance between 0 and 30\.0, got nan"),
+        ({"seed": -1}, "expected seed between 0 and 2147483647, got -1"),
+        ({"size": 33}, "expected an image size that is a multiple of 8, got 33"),
+    ],
+)
+def test_settings_out_of_range_are_refused(change, words):
+    with pytest.raises(RefusedInputError, match=words):
+        replace(SETTINGS, **change)
+
+
+@pytest.mark.parametrize("prompt", ["", "  \n "])
+def test_an_empty_prompt_is_refused(pipeline, prompt):
+    with pytest.raises(RefusedInputError, match="expected a prompt, got an empty one"):
+        next(stream_images(pipeline, prompt, SETTINGS))
+
+
+def test_a_long_prompt_is_refused(pipeline):
+    with pytest.raises(
+        RefusedInputError, match=f"at most {MAX_PROMPT_CHARACTERS} characters, got 10000: shorten"
+    ):
+        next(stream_images(pipeline, "x" * 10_000, SETTINGS))
+    assert check_prompt(" a cat ") == "a cat"
+
+
+def test_a_prompt_longer_than_the_text_encoder_reads_still_paints(pipeline):
+    assert painted(pipeline, replace(SETTINGS, n_images=1), "cat " * 100).shape == (1, 32, 32, 3)
+
+
+def test_embeddings_do_not_depend_on_the_batch(clip):
+    rng = np.random.default_rng(0)
+    images = [Image.fromarray(rng.integers(0, 255, (40, 40, 3), dtype=np.uint8)) for _ in range(5)]
+    whole = embed_images(clip, images)
+    assert whole.shape == (5, 16)
+    assert whole.dtype == np.float32
+    np.testing.assert_allclose(whole, embed_images(clip, images, batch_size=2), atol=1e-5)
+
+
+def test_no_image_has_no_embedding(clip):
+    with pytest.raises(RefusedInputError, match="expected at least one image to embed, got none"):
+        embed_images(clip, [])
