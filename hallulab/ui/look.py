@@ -22,9 +22,9 @@ CSS = f"""
   border-radius: 3px; }}
 .hl-card progress {{ width: 100%; height: 8px; margin-top: 8px; accent-color: var(--color-accent); }}
 .hl-note {{ color: var(--body-text-color-subdued); font-size: 0.9rem; line-height: 1.45; margin: 6px 0 0; }}
-.hl-scroll {{ overflow-x: auto; }}
+.hl-scroll {{ overflow-x: auto; contain: inline-size; }}
 .hl-table {{ width: 100%; border-collapse: collapse; font-size: 0.92rem; }}
-.hl-table th, .hl-table td, .hl-table tr {{ border: 0 !important; }}
+.hl-table, .hl-table th, .hl-table td, .hl-table tr {{ border: 0 !important; }}
 .hl-table th, .hl-table td {{ text-align: left; padding: 6px 10px;
   border-bottom: 1px solid var(--border-color-primary) !important; }}
 .hl-table th {{ font-weight: 600; color: var(--body-text-color-subdued); }}
