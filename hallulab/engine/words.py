@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,8 +18,10 @@ from transformers.generation.logits_process import (
 from hallulab.errors import RefusedInputError
 from hallulab.models.qwen import LoadedQwen
 
-SCORING_BATCH_SIZE = 64
-"""Sequences scored at once."""
+MOST_SCORED_AT_ONCE = 64
+"""Sequences scored together, at most."""
+LOGITS_AT_ONCE = 2**27
+"""Logits computed together while scoring, at most (half a gigabyte in single precision)."""
 
 
 @dataclass(frozen=True)
@@ -163,8 +166,11 @@ def log_likelihoods(qwen: LoadedQwen, prompts: Sequence[str], answers: Sequence[
     encoded = {pair: _encoded_pair(qwen, *pair) for pair in pairs}
     ordered = sorted(pairs, key=lambda pair: (len(encoded[pair][0]) + len(encoded[pair][1]), pair))
     scores: dict[tuple[str, str], float] = {}
-    for start in range(0, len(ordered), SCORING_BATCH_SIZE):
-        batch = ordered[start : start + SCORING_BATCH_SIZE]
+    longest = max(len(answer_ids) for _, answer_ids in encoded.values())
+    fitting = LOGITS_AT_ONCE // ((longest + 1) * qwen.model.config.vocab_size)
+    batch_size = max(1, min(MOST_SCORED_AT_ONCE, fitting))
+    for start in range(0, len(ordered), batch_size):
+        batch = ordered[start : start + batch_size]
         totals = _batch_log_likelihoods(qwen, [encoded[pair] for pair in batch])
         scores.update(zip(batch, totals.tolist(), strict=True))
     return np.array([scores[pair] for pair in zip(prompts, answers, strict=True)])
@@ -202,11 +208,12 @@ class _Drawer:
 
     def _sampled(self, logits: torch.Tensor, samples: list[int]) -> torch.Tensor:
         # the inverse of the cumulative distribution: one uniform number a token, whatever the batch
-        no_ids = torch.empty(len(logits), 0, dtype=torch.long)
-        cumulative = self._warpers(no_ids, logits).double().softmax(-1).cumsum(-1)  # type: ignore[arg-type]
+        no_ids: Any = torch.empty(len(logits), 0, dtype=torch.long, device=logits.device)
+        dtype = torch.float32 if logits.device.type == "mps" else torch.float64
+        cumulative = self._warpers(no_ids, logits).to(dtype).softmax(-1).cumsum(-1)
         uniform = torch.stack(
-            [torch.rand(1, generator=self._generators[sample], dtype=torch.float64) for sample in samples]
-        )
+            [torch.rand(1, generator=self._generators[sample], dtype=dtype) for sample in samples]
+        ).to(logits.device)
         tokens = torch.searchsorted(cumulative, uniform * cumulative[:, -1:], right=True)[:, 0]
         return tokens.clamp(max=logits.shape[-1] - 1)
 
@@ -251,8 +258,8 @@ class _Growth:
         logits = self._forward(ids.to(self._device), (self._mask.cumsum(-1) - 1).clamp(min=0))
         # equal prompts are read once, then copied to every sample
         self._keep(rows.to(self._device))
-        self.next_logits = logits[rows]
-        """Logits of the next token of every growing sequence, shape (n, vocabulary), on the CPU."""
+        self.next_logits = logits[rows.to(self._device)]
+        """Logits of the next token of every growing sequence, shape (n, vocabulary)."""
 
     def append(self, token_ids: list[int], rows: list[int]) -> None:
         """Go on with these rows, each with its new token."""
@@ -272,7 +279,7 @@ class _Growth:
                 use_cache=True,
                 logits_to_keep=1,
             )
-            return output.logits[:, -1].float().cpu()
+            return output.logits[:, -1].float()
 
     def _keep(self, rows: torch.Tensor) -> None:
         self._mask = self._mask[rows]

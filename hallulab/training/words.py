@@ -134,6 +134,7 @@ def train_adapters(settings: WordsSettings, seed: int, *, base: Path, out: Path,
     )
     model = get_peft_model(loaded.model, config)
     config.base_model_name_or_path = BASE_NAME
+    config.target_modules = sorted(config.target_modules or ())  # a set, whose order would change per run
     epochs = [_epoch_batches(adapters, seed, epoch) for epoch in range(max(adapters.epochs))]
     batches = [encode(batch, loaded.tokenizer) for epoch in epochs for batch in epoch]
     folders = {
