@@ -64,6 +64,9 @@ class PicturesTraining:
     caption_dropout: float = 0.1
     """Share of captions emptied, for classifier-free guidance."""
     vae: LoopSettings = field(default_factory=lambda: LoopSettings(n_steps=3200, learning_rate=1.5e-3))
+    """The autoencoder."""
+    decoder: LoopSettings = field(default_factory=lambda: LoopSettings(n_steps=1500, learning_rate=1e-3))
+    """The decoder alone, once the latents are fixed."""
     base: LoopSettings = field(default_factory=lambda: LoopSettings(n_steps=3200, learning_rate=6e-4))
     tuning: LoopSettings = field(
         default_factory=lambda: LoopSettings(n_steps=2800, learning_rate=3e-4, warmup_steps=50)
@@ -86,6 +89,7 @@ def train_pictures(settings: PicturesTraining, *, out: Path, work: Path) -> tupl
     text_encoder = build_text_encoder(settings.sizes, tokenizer)
 
     train_vae(vae, settings, work=work)
+    train_decoder(vae, settings, work=work)
     drawings = _Drawings("base", WILD, settings.n_base_drawings, settings, GENERIC_CAPTIONS)
     base_losses = train_base(unet, text_encoder, tokenizer, vae, drawings, settings, work=work).losses
     base_folder = out / "sd-mini"
@@ -119,6 +123,28 @@ def train_vae(vae: AutoencoderKL, settings: PicturesTraining, *, work: Path) -> 
     run_loop("vae", vae, loss_of_step, settings.vae, work=work)
     standardise_latents(vae, _genuine_images(512, settings))
     save_tensors(finished, vae.state_dict())
+
+
+def train_decoder(vae: AutoencoderKL, settings: PicturesTraining, *, work: Path) -> None:
+    """Train the decoder on, from latents as imprecise as a UNet's; the encoder, and so the latents, stay."""
+    size = settings.sizes.image_size
+    for part in (vae.encoder, vae.quant_conv):
+        nn.Module.requires_grad_(part, False)  # pyright: ignore[reportArgumentType]
+
+    def loss_of_step(step: int) -> Tensor:
+        rng = np.random.default_rng([settings.seed, 9, step])
+        faces = [
+            random_face(SPECIES[int(rng.integers(len(SPECIES)))], rng=rng) for _ in range(settings.vae_batch)
+        ]
+        images = images_to_tensor([draw_face(face, size) for face in faces])
+        with torch.autocast("cpu", torch.bfloat16, enabled=settings.mixed_precision):
+            with torch.no_grad():
+                latents = _encode(vae, images)
+            noise = torch.randn(latents.shape, generator=_torch_generator(settings.seed, 9, step))
+            decoded: Any = vae.decode(latents + 0.05 * noise, return_dict=False)[0]
+        return _reconstruction_loss(decoded.float(), images)
+
+    run_loop("decoder", vae, loss_of_step, settings.decoder, work=work)
 
 
 def _reconstruction_loss(decoded: Tensor, images: Tensor) -> Tensor:
@@ -343,6 +369,7 @@ def with_steps(settings: PicturesTraining, n_steps: int) -> PicturesTraining:
     return replace(
         settings,
         vae=replace(settings.vae, n_steps=n_steps),
+        decoder=replace(settings.decoder, n_steps=n_steps),
         base=replace(settings.base, n_steps=n_steps),
         tuning=replace(settings.tuning, n_steps=n_steps),
         checkpoint_steps=(n_steps,),
