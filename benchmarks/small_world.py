@@ -24,11 +24,11 @@ sys.path.insert(0, str(ROOT))
 import psutil  # noqa: E402
 import torch  # noqa: E402
 
-from hallulab.cli.console import quiet_libraries  # noqa: E402
 from hallulab.data.open_ended import open_ended_questions  # noqa: E402
 from hallulab.engine.core import Engine  # noqa: E402
 from hallulab.engine.pictures import PaintSettings, stream_images  # noqa: E402
 from hallulab.engine.presets import load_preset  # noqa: E402
+from hallulab.engine.quiet import quiet_libraries  # noqa: E402
 from hallulab.engine.words import GenerationSettings, generate_answers  # noqa: E402
 from hallulab.scoring.pictures import paint  # noqa: E402
 from hallulab.scoring.words import AskSettings, ask  # noqa: E402

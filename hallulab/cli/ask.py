@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hallulab.cli.console import nats, one_line, print_json, print_table, progress_bar, quiet_stdout
+from hallulab.cli.console import nats, one_line, print_json, print_table, progress_bar, quiet_stdout, sentence
 from hallulab.cli.world import given, start_engine
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def _run(chosen: dict[str, Any]) -> "AskResult":
 def _print_result(result: "AskResult") -> None:
     verdict = result.verdict
     if verdict is None:
-        print(one_line(result.reason))
+        print(sentence(one_line(result.reason)))
     elif verdict.is_hallucination:
         print(f"A hallucination: unlikely under every state, by {nats(-verdict.margin_nats)} nats or more.")
     else:

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import sys
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -43,6 +42,11 @@ def one_line(message: object) -> str:
     return " ".join(str(message).split())
 
 
+def sentence(text: str) -> str:
+    """A text with a capital first letter and a full stop."""
+    return text[:1].upper() + text[1:].rstrip(".") + "."
+
+
 def progress_bar(total: int | None, unit: str) -> tqdm:
     """A bar on stderr, silent when nobody watches stderr."""
     return tqdm(total=total, unit=unit, leave=False, file=sys.stderr, disable=not sys.stderr.isatty())
@@ -53,14 +57,3 @@ def quiet_stdout() -> Iterator[None]:
     """Whatever libraries print inside goes to stderr, so that stdout holds the result alone."""
     with contextlib.redirect_stdout(sys.stderr):
         yield
-
-
-def quiet_libraries() -> None:
-    """Keep the libraries' own bars and hints off stderr, so that a refusal is its only line."""
-    from diffusers.utils import logging as diffusers_logging
-    from transformers.utils import logging as transformers_logging
-
-    for logging in (diffusers_logging, transformers_logging):
-        logging.set_verbosity_error()
-        logging.disable_progress_bar()
-    warnings.simplefilter("ignore")

@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from hallulab.cli.console import print_json, quiet_libraries, quiet_stdout
+from hallulab.cli.console import print_json, quiet_stdout
 from hallulab.cli.world import home_from_environment
+from hallulab.engine.quiet import quiet_libraries
 from hallulab.records import folder_sha256
 
 DEFAULT_OUT = Path("checkpoints")

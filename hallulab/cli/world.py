@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hallulab.cli.console import quiet_libraries
 from hallulab.engine.presets import Preset, load_preset
+from hallulab.engine.quiet import quiet_libraries
 from hallulab.errors import RefusedInputError
 
 if TYPE_CHECKING:

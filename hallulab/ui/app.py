@@ -6,6 +6,7 @@ import gradio as gr
 
 from hallulab.engine.core import Engine
 from hallulab.engine.presets import DEFAULT_PRESET, load_preset
+from hallulab.engine.quiet import quiet_libraries
 from hallulab.ui.look import CSS, theme
 from hallulab.ui.session import Session
 from hallulab.ui.tabs.ask import build_ask_tab
@@ -46,6 +47,7 @@ def serve() -> None:
     """Serve the page where gradio's environment says, on loopback by default."""
     # gradio asks its makers about versions and usage otherwise; the page needs no network
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    quiet_libraries()
     engine = Engine(load_preset(os.environ.get("HALLULAB_PRESET", DEFAULT_PRESET)))
     build_app(engine).launch(
         theme=theme(), css=CSS, max_file_size=MAX_UPLOAD, ssr_mode=False, footer_links=["api", "settings"]
