@@ -11,8 +11,8 @@ from hallulab.reports.figures import INSIDE, NEUTRAL, OUTSIDE, state_colour, sty
 from hallulab.scoring.coins import EstimatorVerdict
 
 ESTIMATOR_TITLES = {
-    "bayes_mean": "average (Bayes mean)",
-    "bayes_mean_rounded": "average, rounded",
+    "bayes_mean": "average",
+    "bayes_mean_rounded": "rounded average",
     "bayes_mean_ceil": "average, rounded up",
     "mode": "most likely count",
 }

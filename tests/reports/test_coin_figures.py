@@ -51,7 +51,7 @@ def test_bars_are_coloured_by_the_side_of_delta_they_are_on():
 def test_estimates_stand_where_they_answer():
     figure = pmf_of(0.3)
     answers = {name: trace(figure, name).x[0] for name in
-               ("average (Bayes mean)", "average, rounded", "average, rounded up", "most likely count")}  # fmt: skip
+               ("average", "rounded average", "average, rounded up", "most likely count")}  # fmt: skip
     assert list(answers.values()) == [1.25, 1, 2, 1]
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from hallulab.densities.hcdr import Verdict
 from hallulab.experiments.coins import CoinPoint, CoinResult, CoinSettings, CoinStep
 from hallulab.reports.coin_figures import ESTIMATOR_TITLES
 from hallulab.reports.figures import INSIDE, NEUTRAL, OUTSIDE
@@ -40,11 +41,11 @@ def coins_sentence(estimators: Sequence[EstimatorVerdict]) -> str:
 def estimator_table(estimators: Sequence[EstimatorVerdict]) -> str:
     """Answer, probability and verdict of every estimator."""
     rows = "".join(
-        f"<tr><td>{ESTIMATOR_TITLES[estimator.name]}</td><td>{estimator.answer:.4g}</td>"
-        f"<td>{estimator.conditional_probability:.3f}</td><td>{pill(estimator.verdict)}</td></tr>"
+        f"<tr><td>{ESTIMATOR_TITLES[estimator.name]}:<br><b>{_heads(estimator.answer)}</b></td>"
+        f"<td>{_percent(estimator.conditional_probability)}</td><td>{_short_pill(estimator.verdict)}</td></tr>"
         for estimator in estimators
     )
-    return _table(("answer with the …", "heads", "probability", "verdict"), rows)
+    return _table(("answer", "right", "verdict"), rows)
 
 
 def result_card(result: CoinResult, opening: str) -> str:
@@ -100,6 +101,12 @@ def training_card(settings: CoinSettings, event: CoinStep | CoinPoint) -> str:
     message = f"{which or 'Training: '}epoch {event.epoch:.1f} of {settings.epochs}{loss}"
     n_epochs_done = (event.seed - settings.seed) * settings.epochs + int(event.epoch)
     return progress_card(message, n_epochs_done, settings.rounds * settings.epochs)
+
+
+def _short_pill(verdict: Verdict) -> str:
+    """A pill that leaves room for the rest of its row on a phone."""
+    text, tone = ("✕ hallucination", OUTSIDE) if verdict.is_hallucination else ("✓ plausible", INSIDE)
+    return f'<span class="hl-pill" style="--hl-tone:{tone}">{text}</span>'
 
 
 def _table(header: Sequence[str], rows: str) -> str:
