@@ -169,7 +169,7 @@ def load_pipeline(
     try:
         pipeline = StableDiffusionPipeline.from_pretrained(
             place,
-            torch_dtype=dtype,
+            dtype=dtype,
             safety_checker=None,
             feature_extractor=None,
             requires_safety_checker=False,
@@ -195,7 +195,7 @@ def load_unet(
     if folder.is_dir():
         _check_weights(folder)
     try:
-        unet = UNet2DConditionModel.from_pretrained(place, torch_dtype=dtype, use_safetensors=True)
+        unet = UNet2DConditionModel.from_pretrained(place, dtype=dtype, use_safetensors=True)
     except _UNREADABLE as error:
         raise RefusedInputError(
             f"expected a UNet at {place}, which does not load: {_first_line(error)}; "

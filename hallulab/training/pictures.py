@@ -1,6 +1,7 @@
 """Trains `sd-mini` on drawn wild animals, then its UNet on cats and dogs alone ([LHZSL] 7.3 in small)."""
 
-from dataclasses import dataclass, field, replace
+import shutil
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,8 @@ from hallulab.records import RecordFile, write_card
 from hallulab.training.resumable_loop import LoopSettings, State, Trained, run_loop, save_tensors, work_folder
 
 COMMAND = "python -m hallulab train small-world pictures"
+WORDS_LENT = {"cat": "fox", "dog": "bear"}
+"""New word → the word the base knows whose embedding it starts from."""
 GENERIC_PET_CAPTIONS = ("a cute pet animal", "a pet", "a photo of a pet")
 GENERIC_CAPTIONS = ("a cute animal", "an animal", "a photo of an animal")
 
@@ -92,6 +95,7 @@ def train_pictures(settings: PicturesTraining, *, out: Path, work: Path) -> tupl
     train_decoder(vae, settings, work=work)
     drawings = _Drawings("base", WILD, settings.n_base_drawings, settings, GENERIC_CAPTIONS)
     base_losses = train_base(unet, text_encoder, tokenizer, vae, drawings, settings, work=work).losses
+    lend_word_vectors(text_encoder, tokenizer)
     base_folder = out / "sd-mini"
     save_pipeline(assemble_pipeline(vae, unet, text_encoder, tokenizer), base_folder)
     write_losses(base_folder / "losses.jsonl", base_losses)
@@ -141,7 +145,8 @@ def train_decoder(vae: AutoencoderKL, settings: PicturesTraining, *, work: Path)
             with torch.no_grad():
                 latents = _encode(vae, images)
             noise = torch.randn(latents.shape, generator=_torch_generator(settings.seed, 9, step))
-            decoded: Any = vae.decode(latents + 0.05 * noise, return_dict=False)[0]
+            imprecise: Any = latents + 0.05 * noise
+            decoded: Any = vae.decode(imprecise, return_dict=False)[0]
         return _reconstruction_loss(decoded.float(), images)
 
     run_loop("decoder", vae, loss_of_step, settings.decoder, work=work)
@@ -250,6 +255,18 @@ def train_base(
     return run_loop("base", both, loss_of_step, settings.base, work=work)
 
 
+@torch.no_grad()
+def lend_word_vectors(text_encoder: CLIPTextModel, tokenizer: CLIPTokenizer) -> None:
+    """Give "cat" and "dog" the token embeddings of `WORDS_LENT`, as a new word is started in textual inversion.
+
+    The encoder is frozen from here on, and it maps words it never met to nearly one vector.
+    """
+    embeddings: Any = text_encoder.get_input_embeddings()
+    vocabulary = tokenizer.get_vocab()
+    for new, known in WORDS_LENT.items():
+        embeddings.weight[vocabulary[f"{new}</w>"]] = embeddings.weight[vocabulary[f"{known}</w>"]]
+
+
 def tune_on_pets(
     unet: UNet2DConditionModel,
     text_encoder: CLIPTextModel,
@@ -263,8 +280,7 @@ def tune_on_pets(
     """Fine-tune the UNet on cats and dogs, VAE and text encoder frozen; the folders of its checkpoints."""
     drawings = _Drawings("pets", PETS, settings.n_pet_drawings, settings, GENERIC_PET_CAPTIONS)
     latents = drawings.latents(vae, work=work)
-    root = out / "sd-mini-pets"
-    folders = {step: root / f"step-{step:04d}" for step in settings.checkpoint_steps}
+    names = {step: f"step-{step:04d}" for step in settings.checkpoint_steps}
     kept = build_unet(settings.sizes)
 
     def loss_of_step(step: int) -> Tensor:
@@ -274,12 +290,14 @@ def tune_on_pets(
         return _denoising_loss(unet, latents[indices], text, _torch_generator(settings.seed, 5, step))
 
     def keep(n_done: int, averaged: State) -> None:
-        if n_done in folders:
+        if n_done in names:
             kept.load_state_dict({**unet.state_dict(), **averaged})
-            save_half(kept, folders[n_done])
+            save_half(kept, work / "unets" / names[n_done])
 
     losses = run_loop("tuning", unet, loss_of_step, settings.tuning, work=work, on_step=keep).losses
+    folders = {step: out / "sd-mini-pets" / name for step, name in names.items()}
     for step, folder in folders.items():
+        shutil.copytree(work / "unets" / names[step], folder, dirs_exist_ok=True)
         write_losses(folder / "losses.jsonl", losses[:step])
         _write_tuned_card(folder, step, settings)
     return tuple(folders.values())
@@ -343,10 +361,10 @@ def _write_base_card(folder: Path, settings: PicturesTraining) -> None:
         seed=settings.seed,
         notes=(
             "The autoencoder was trained on genuine drawings of all animals, cats and dogs included. The UNet "
-            "and the text encoder never met a cat or a dog, drawn or written: both words are in the "
-            "vocabulary with their first, random embeddings, and the fine-tuned UNets in `sd-mini-pets` learn "
-            "what they mean. No cat-dog blend is in any training. Weights are an average over training, in "
-            "half precision."
+            "and the text encoder never met a cat or a dog, drawn or written: the word cat starts with the "
+            "embedding of fox and dog with that of bear, as in textual inversion, and the fine-tuned UNets in "
+            "`sd-mini-pets` learn what they mean. No cat-dog blend is in any training. Weights are an average "
+            "over training, in half precision."
         ),
     )
 
@@ -361,16 +379,4 @@ def _write_tuned_card(folder: Path, step: int, settings: PicturesTraining) -> No
         seed=settings.seed,
         notes=f"Training loss up to this step: `losses.jsonl`. Batch {settings.unet_batch}, "
         f"caption dropout {settings.caption_dropout}.",
-    )
-
-
-def with_steps(settings: PicturesTraining, n_steps: int) -> PicturesTraining:
-    """The same training cut to `n_steps` per loop, for a rehearsal."""
-    return replace(
-        settings,
-        vae=replace(settings.vae, n_steps=n_steps),
-        decoder=replace(settings.decoder, n_steps=n_steps),
-        base=replace(settings.base, n_steps=n_steps),
-        tuning=replace(settings.tuning, n_steps=n_steps),
-        checkpoint_steps=(n_steps,),
     )

@@ -77,9 +77,17 @@ def test_a_second_run_resumes_and_gives_the_same_weights(trained, tmp_path):
     out, work = trained
     train_pictures(REHEARSAL, out=tmp_path, work=work)
     for file in out.rglob("*.safetensors"):
-        if "step-" not in str(file):
-            again = load_file(tmp_path / file.relative_to(out))
-            assert all(torch.equal(tensor, again[name]) for name, tensor in load_file(file).items())
+        again = load_file(tmp_path / file.relative_to(out))
+        assert all(torch.equal(tensor, again[name]) for name, tensor in load_file(file).items())
+
+
+def test_cat_and_dog_start_from_words_the_base_knows(trained):
+    out, _ = trained
+    pipeline = load_pipeline(str(out / "sd-mini"))
+    vectors, vocabulary = pipeline.text_encoder.get_input_embeddings().weight, pipeline.tokenizer.get_vocab()
+    for new, known in {"cat": "fox", "dog": "bear"}.items():
+        assert torch.equal(vectors[vocabulary[f"{new}</w>"]], vectors[vocabulary[f"{known}</w>"]])
+    assert not torch.equal(vectors[vocabulary["cat</w>"]], vectors[vocabulary["dog</w>"]])
 
 
 def test_standardised_latents_decode_to_the_same_images():
