@@ -318,6 +318,6 @@ def _batch_log_likelihoods(qwen: LoadedQwen, pairs: list[tuple[list[int], list[i
             use_cache=False,
             logits_to_keep=longest + 1,
         ).logits
-    log_probabilities = logits[:, :-1].float().log_softmax(-1).cpu()  # (n, longest, vocabulary)
-    picked = log_probabilities.gather(-1, ids[:, width - longest :, None])[..., 0].double()
-    return torch.where(is_scored, picked, 0.0).sum(-1)
+    log_probabilities = logits[:, :-1].float().log_softmax(-1)  # (n, longest, vocabulary)
+    picked = log_probabilities.gather(-1, ids[:, width - longest :, None].to(device))[..., 0]
+    return torch.where(is_scored, picked.cpu().double(), 0.0).sum(-1)

@@ -34,6 +34,8 @@ class BaseSettings:
 
     mix: DialogueMix = field(default_factory=DialogueMix)
     """Dialogues of one step."""
+    polish_mix: DialogueMix = field(default_factory=lambda: DialogueMix(n_patterns=20, n_open_ended=52))
+    """Dialogues of one step of the polish, more of them open-ended: hinted answers must be nearly all valid."""
     model: MiniQwenSettings = field(default_factory=MiniQwenSettings)
     loop: LoopSettings = field(
         default_factory=lambda: LoopSettings(
@@ -44,6 +46,17 @@ class BaseSettings:
             save_every_steps=100,
         )
     )
+    polish: LoopSettings = field(
+        default_factory=lambda: LoopSettings(
+            n_steps=1_500,
+            learning_rate=1.5e-3,
+            warmup_steps=50,
+            weight_decay=0.02,
+            ema_decay=0.99,
+            save_every_steps=100,
+        )
+    )
+    """A second, gentler loop after the first, from its averaged weights."""
     n_parts: int = 3
     """Each step is computed in this many parts of similar length, to waste little on padding."""
 
@@ -101,10 +114,19 @@ def train_base(settings: WordsSettings, *, out: Path, work: Path) -> Path:
     model = build_mini_qwen(tokenizer, base.model)
 
     def loss_of_step(step: int) -> Tensor:
-        batch = encode(training_dialogues(step, settings.seed, base.mix), tokenizer)
+        mix = base.mix if step < base.loop.n_steps else base.polish_mix
+        batch = encode(training_dialogues(step, settings.seed, mix), tokenizer)
         return mean_answer_loss(model, batch, tokenizer.pad_token_id, base.n_parts)
 
-    run_loop(BASE_NAME, model, loss_of_step, base.loop, work=work / _key(settings.seed, base))
+    first = _key(settings.seed, base.mix, base.model, base.loop, base.n_parts)
+    run_loop(BASE_NAME, model, loss_of_step, base.loop, work=work / first)
+    run_loop(
+        f"{BASE_NAME}-polish",
+        model,
+        lambda step: loss_of_step(base.loop.n_steps + step),
+        base.polish,
+        work=work / _key(settings.seed, base),
+    )
     folder = _emptied(out / BASE_NAME)
     save_qwen(model, tokenizer, folder)
     write_card(
