@@ -90,7 +90,7 @@ def _print_result(result: "CoinResult") -> None:
     settings = result.settings
     print(
         f"{settings.coins_per_draw} of {2 * settings.coins_per_draw} coins, {settings.flips:,} flips, "
-        f"{settings.epochs} epochs, variant {settings.variant}"
+        f"epochs: {settings.epochs}, variant: {settings.variant}"
     )
     rows = []
     for seed in result.started_seeds:

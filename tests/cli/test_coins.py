@@ -35,7 +35,7 @@ def test_json_is_one_object_with_the_contracts_keys(capsys):
 def test_without_json_the_network_stands_above_the_exact_answers(capsys):
     coins(**QUICK)
     lines = capsys.readouterr().out.splitlines()
-    assert "2 of 4 coins, 200 flips, 1 epochs, variant fixed" in lines[0]
+    assert "2 of 4 coins, 200 flips, epochs: 1, variant: fixed" in lines[0]
     assert "network, seed 3" in lines[2]
     assert "exact: most likely count" in lines[-1]
     assert "0.6042" in lines[-1]

@@ -58,14 +58,14 @@ def test_the_same_seed_trains_the_same_and_each_round_has_its_own(two_rounds):
 
 
 def test_a_round_learns_the_mean():
-    points = points_of(train_round(settings(flips=6000, epochs=3), 0))
+    points = points_of(train_round(settings(flips=4000, epochs=2), 0))
     assert points[-1].conditional_probability > 0.57 > points[0].conditional_probability
     assert points[-1].hallucination_rate < points[0].hallucination_rate
     # the least squared error at N = 2 is E[Σp(1 − p)] = 0.3125
-    assert 0.28 < points[-1].validation_loss < 0.36 < points[0].validation_loss
+    assert 0.26 < points[-1].validation_loss < 0.38 < points[0].validation_loss
     low, high = points[-1].hallucination_interval
     assert low <= points[-1].hallucination_rate <= high
-    assert points[-1].n == 1200
+    assert points[-1].n == 800
 
 
 @pytest.mark.parametrize("variant", ["fixed", "paper_code"])

@@ -339,7 +339,7 @@ def _frames(session: Session, settings: CoinSettings) -> Iterator[tuple[Any, ...
                 yield _frame(CoinResult(settings, tuple(points), exact), training_card(settings, event))
                 drawn_at = time.monotonic()
     result = CoinResult(settings, tuple(points), exact)
-    yield _frame(result, result_card(result, f"After {settings.epochs} epochs"))
+    yield _frame(result, result_card(result, "Trained:"))
 
 
 def _frame(result: CoinResult, card: str) -> tuple[Any, ...]:
