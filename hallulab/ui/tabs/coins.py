@@ -320,7 +320,7 @@ def build_coins_tab(session: Session) -> CoinsTab:
     )  # fmt: skip
     training.then(partial(stop_enabled, False), None, stop, **UNQUEUED)
     stop.click(stopped, result, [status, stop], cancels=training, **UNQUEUED)
-    gr.api(flip_coins, api_name="flip_coins", queue=False)
+    gr.api(flip_coins, api_name="flip_coins")
     gr.api(train_endpoint(session), api_name="train_coins", concurrency_id=DEVICE, concurrency_limit=1)
     return CoinsTab(coins, result)
 
