@@ -55,9 +55,9 @@ class ClipTraining:
     """Share of drawings of one animal with one or two parts left out."""
     pet_share: float = 0.4
     """Share of cats and dogs among the drawings that are of one animal."""
-    n_frame_drawings: int = 4000
+    n_frame_drawings: int = 6000
     """Genuine drawings per pet that the frame is fitted on and holds out."""
-    frame: FrameSettings = field(default_factory=lambda: FrameSettings(pca_dimension=16))
+    frame: FrameSettings = field(default_factory=lambda: FrameSettings(pca_dimension=64))
     """How the frame is fitted."""
 
 

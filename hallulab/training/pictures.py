@@ -74,7 +74,7 @@ class PicturesTraining:
     tuning: LoopSettings = field(
         default_factory=lambda: LoopSettings(n_steps=2800, learning_rate=3e-4, warmup_steps=50)
     )
-    checkpoint_steps: tuple[int, ...] = (50, 200, 800, 2800)
+    checkpoint_steps: tuple[int, ...] = (25, 50, 200, 2800)
     """Steps of the fine-tuning whose UNet is kept."""
     mixed_precision: bool = True
     """Whether the autoencoder trains under bfloat16 autocast (fast on CPUs with avx512_bf16)."""
