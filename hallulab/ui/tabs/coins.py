@@ -94,7 +94,12 @@ def offer_coins(coins_per_draw: float) -> Any:
 
 
 def show_coins(
-    coins_per_draw: float, coins: Sequence[int], judge_by: str, delta: float, hdr_mass: float, flipped: Any
+    coins_per_draw: float,
+    coins: Sequence[int],
+    judge_by: str,
+    delta: float | None,
+    hdr_mass: float,
+    flipped: Any,
 ) -> tuple[str, go.Figure | None, str]:
     """Sentence, pmf and table of the chosen coins; what `flip_more` kept is drawn if it is of these coins."""
     if not coins:
@@ -173,7 +178,7 @@ def flip_coins(
 
 
 def train_live(
-    session: Session, judge_by: str, delta: float, hdr_mass: float, *values: Any
+    session: Session, judge_by: str, delta: float | None, hdr_mass: float, *values: Any
 ) -> Iterator[tuple[Any, ...]]:
     """Train and yield (card, loss curve, probability curve, table, record, result); closing it stops it.
 
@@ -234,7 +239,7 @@ def build_coins_tab(session: Session) -> CoinsTab:
     """Lay the tab out and wire it."""
     n = DEFAULTS.coins_per_draw
     card, figure, table_html = show_coins(
-        n, first_coins(n), BY_DELTA, DEFAULTS.delta or 0.3, DEFAULTS.hdr_mass, None
+        n, first_coins(n), BY_DELTA, DEFAULTS.delta, DEFAULTS.hdr_mass, None
     )
     flipped, result = gr.State(), gr.State()
     gr.HTML(INTRO)
@@ -375,7 +380,7 @@ def _visitor_settings(rule: CoinRule, **values: Any) -> CoinSettings:
     return settings
 
 
-def _rule(judge_by: str, delta: float, hdr_mass: float) -> CoinRule:
+def _rule(judge_by: str, delta: float | None, hdr_mass: float) -> CoinRule:
     return CoinRule(hdr_mass, delta if judge_by == BY_DELTA else None)
 
 
