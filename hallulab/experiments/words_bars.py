@@ -142,7 +142,7 @@ def verdict_bars(scorer: LoadedQwen, settings: WordsBarsSettings) -> tuple[Quali
     ]
     judged = [margins for margins in tested if margins is not None]
     verdict_share = share_bar(
-        "known questions: verdict given", [m is not None for m in tested], at_least=0.95
+        "known questions: verdict given", [m is not None for m in tested], at_least=0.75
     )
     if not judged:
         return (verdict_share,)

@@ -24,7 +24,9 @@ MAX_STATE_CHARACTERS = 300
 SAMPLES_ALLOWED = (20, 1_000)
 """Fewest and most genuine samples per state: below, a 10 % quantile means nothing."""
 VALID_SHARE = 0.95
-"""Share of the answers sampled under a hint that must keep to it before they count as genuine."""
+"""Share of all the sampled answers that must keep to their hints before they count as genuine."""
+VALID_SHARE_PER_STATE = 0.9
+"""The same share under each single hint, which rests on fewer samples."""
 N_PROPOSAL_SAMPLES = 64
 """Answers sampled without a hint when states have to be proposed."""
 FRAMES_KEPT = 64
@@ -71,8 +73,8 @@ class StateCheck:
 
     @property
     def is_followed(self) -> bool:
-        """Whether enough answers keep to the hint to count as genuine."""
-        return self.n_valid >= VALID_SHARE * self.n_sampled
+        """Whether enough answers keep to this hint."""
+        return self.n_valid >= VALID_SHARE_PER_STATE * self.n_sampled
 
 
 @dataclass(frozen=True)
@@ -232,15 +234,18 @@ class WordsFrameBuilding:
 
 def no_verdict_reason(checks: Sequence[StateCheck], scorer: str) -> str | None:
     """Why the sampled answers are not genuine, or None when they are."""
-    failing = [check for check in checks if not check.is_followed]
-    if not failing:
+    n_failing = sum(not check.is_followed for check in checks)
+    n_valid, n_sampled = sum(check.n_valid for check in checks), sum(check.n_sampled for check in checks)
+    if not n_failing and n_valid >= VALID_SHARE * n_sampled:
         return None
-    worst = min(failing, key=lambda check: check.n_valid / check.n_sampled)
-    what = "does not know this question" if len(failing) == len(checks) else "does not follow every hint here"
+    worst = min(checks, key=lambda check: check.n_valid / check.n_sampled)
+    what = {0: "is not sure enough here", len(checks): "does not know this question"}.get(
+        n_failing, "does not follow every hint here"
+    )
     return (
         f"no verdict: the scorer {scorer} {what}: with the hint “{worst.state}” only {worst.n_valid} of "
-        f"{worst.n_sampled} answers keep to it ({VALID_SHARE:.0%} needed); typically it says "
-        f"“{worst.typical_failure}”"
+        f"{worst.n_sampled} answers keep to it ({VALID_SHARE:.0%} of all and {VALID_SHARE_PER_STATE:.0%} under "
+        f"each hint needed); typically it says “{worst.typical_failure}”"
     )
 
 

@@ -39,19 +39,25 @@ def test_followed_hints_make_a_frame_of_their_samples(use):
     assert frame.hcdr.thresholds == pytest.approx([-16, -7], abs=2e-3)
 
 
-def test_five_percent_of_strays_are_left_out_and_six_refuse_the_verdict(use):
-    strays = ["A deer.", "I do not know."]
-    use(ToyScorer({OTTER: ["An otter."] * 95 + (strays * 3)[:5], DEER: ["A deer."]}))
+def test_ten_percent_of_strays_under_one_hint_are_left_out_and_eleven_refuse_the_verdict(use):
+    use(ToyScorer({OTTER: ["An otter."] * 90 + ["A deer."] * 6 + ["I do not know."] * 4, DEER: ["A deer."]}))
     frame = build_words_frame(SCORER, SETTINGS)
-    assert frame.checks[0] == StateCheck("an otter", 100, 95, "A deer.")
-    assert len(frame.hcdr.genuine_log_densities[0]) == 95
-    use(ToyScorer({OTTER: ["An otter."] * 94 + strays * 3, DEER: ["A deer."]}))
+    assert frame.checks[0] == StateCheck("an otter", 100, 90, "A deer.")
+    assert len(frame.hcdr.genuine_log_densities[0]) == 90
+    use(ToyScorer({OTTER: ["An otter."] * 89 + ["A deer."] * 7 + ["I do not know."] * 4, DEER: ["A deer."]}))
     frame = build_words_frame(SCORER, SETTINGS)
     assert frame.hcdr is None
     assert frame.reason == (
-        "no verdict: the scorer toy does not follow every hint here: with the hint “an otter” only 94 of 100 "
-        "answers keep to it (95% needed); typically it says “A deer.”"
+        "no verdict: the scorer toy does not follow every hint here: with the hint “an otter” only 89 of 100 "
+        "answers keep to it (95% of all and 90% under each hint needed); typically it says “A deer.”"
     )
+
+
+def test_under_all_hints_together_only_five_percent_may_stray(use):
+    use(ToyScorer({OTTER: ["An otter."] * 94 + ["?!"] * 6, DEER: ["A deer."] * 96 + ["?!"] * 4}))
+    assert build_words_frame(SCORER, SETTINGS).reason is None
+    use(ToyScorer({OTTER: ["An otter."] * 94 + ["?!"] * 6, DEER: ["A deer."] * 95 + ["?!"] * 5}))
+    assert "toy is not sure enough here" in build_words_frame(SCORER, SETTINGS).reason
 
 
 def test_a_scorer_that_says_it_does_not_know_gives_no_verdict(use):
