@@ -19,8 +19,8 @@ ESTIMATOR_TITLES = {
 ESTIMATOR_SYMBOLS = {"bayes_mean_rounded": "circle", "bayes_mean_ceil": "triangle-up", "mode": "diamond"}
 NETWORK = state_colour(0)
 PUBLIC_CODE = state_colour(1)
-CLOSE = 0.025
-"""reference values nearer than this share a line's label"""
+CLOSE = 0.06
+"""reference lines nearer than this share one label"""
 
 
 def pmf_figure(
@@ -101,8 +101,8 @@ def probability_figure(result: CoinResult) -> go.Figure:
         _add_curve(
             figure, points, "hallucination_rate", "hallucination rate", OUTSIDE, shown=latest, dash="dash"
         )
-    for label, value in _merged(_references(result)):
-        _add_reference(figure, f"{label} {value:.3f}", value)
+    for label, values in _grouped(_references(result)):
+        _add_reference(figure, label, *values)
     figure.update_yaxes(title_text="share", range=[0, 1])
     return _over_epochs(figure, result)
 
@@ -154,22 +154,28 @@ def _references(result: CoinResult) -> list[tuple[str, float]]:
     ]
 
 
-def _merged(references: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
-    """References with almost the same value as one, so that their labels do not overlap."""
-    merged: list[tuple[str, float]] = []
-    for label, value in references:
-        if merged and abs(merged[-1][1] - value) < CLOSE:
-            merged[-1] = (f"{merged[-1][0]}, {label}", merged[-1][1])
+def _grouped(references: Sequence[tuple[str, float]]) -> list[tuple[str, list[float]]]:
+    """References with almost the same value under one label, so that labels do not overlap."""
+    groups: list[tuple[str, list[float]]] = []
+    for name, value in references:
+        label = f"{name} {value:.3f}"
+        if groups and abs(groups[-1][1][-1] - value) < CLOSE:
+            label, values = f"{groups[-1][0]} · {label}", [*groups.pop()[1], value]
+            groups.append((label, values))
         else:
-            merged.append((label, value))
-    return merged
+            groups.append((label, [value]))
+    return groups
 
 
-def _add_reference(figure: go.Figure, label: str, value: float) -> None:
-    figure.add_hline(
-        y=value, line={"color": NEUTRAL, "dash": "dash", "width": 1.5},
-        annotation={"text": label, "xanchor": "right", "yanchor": "bottom", "font": {"size": 11}},
-    )  # fmt: skip
+def _add_reference(figure: go.Figure, label: str, *values: float) -> None:
+    """A line at each value; the label stands on the first, which is the highest."""
+    for value, text in zip(values, (label, *[None] * (len(values) - 1)), strict=True):
+        figure.add_hline(
+            y=value, line={"color": NEUTRAL, "dash": "dash", "width": 1.5},
+            annotation={"text": text, "xanchor": "right", "yanchor": "bottom", "font": {"size": 11}}
+            if text
+            else None,
+        )  # fmt: skip
 
 
 def _add_curve(

@@ -58,7 +58,8 @@ def density_histograms(
 
     Args:
         frame: whose genuine samples and thresholds are drawn.
-        candidates: what was scored; one too far off the axis is drawn at its edge, its value on hover.
+        candidates: what was scored, in the colour of its verdict over all states; one too far off the axis is
+            drawn at its edge, its value on hover.
         what: what the samples are, such as "answers".
         unit: of the horizontal axis.
     """
@@ -118,17 +119,18 @@ def _add_candidates(
     top: float,
 ) -> None:
     low, high = axis
-    for is_inside, colour, symbol in ((True, INSIDE, "circle"), (False, OUTSIDE, "x")):
+    edge = 0.012 * (high - low)  # half a marker, so that none is cut off
+    for hallucinates, colour, symbol in ((False, INSIDE, "circle"), (True, OUTSIDE, "x")):
         scores = [
             (candidate.label, scored)
             for candidate in candidates
             for scored in candidate.verdict.states
-            if scored.state == state and scored.inside == is_inside
+            if scored.state == state and candidate.verdict.is_hallucination == hallucinates
         ]
         if not scores:
             continue
         figure.add_scatter(
-            x=[float(np.clip(scored.log_density, low, high)) for _, scored in scores],
+            x=[float(np.clip(scored.log_density, low + edge, high - edge)) for _, scored in scores],
             y=[top * (0.9 - 0.5 * (index % 4) / 4) for index in range(len(scores))],
             mode="markers",
             marker={"color": colour, "symbol": symbol, "size": 12, "line": {"color": "white", "width": 1}},

@@ -2,7 +2,7 @@
 
 import gradio as gr
 
-from hallulab.reports.figures import INSIDE, NEUTRAL, OUTSIDE
+from hallulab.reports.figures import GRID, INSIDE, NEUTRAL, OUTSIDE
 
 CSS = f"""
 .gradio-container {{ max-width: 1180px !important; margin: 0 auto !important; }}
@@ -20,7 +20,11 @@ CSS = f"""
   overflow-wrap: anywhere; }}
 .hl-answer mark {{ background: color-mix(in srgb, {OUTSIDE} 28%, transparent); color: inherit;
   border-radius: 3px; }}
-.hl-card progress {{ width: 100%; height: 8px; margin-top: 8px; accent-color: var(--color-accent); }}
+.hl-card progress {{ appearance: none; width: 100%; height: 8px; margin-top: 8px; border: 0; border-radius: 4px;
+  overflow: hidden; background: {GRID}; }}
+.hl-card progress::-webkit-progress-bar {{ background: {GRID}; }}
+.hl-card progress::-webkit-progress-value {{ background: var(--color-accent); }}
+.hl-card progress::-moz-progress-bar {{ background: var(--color-accent); }}
 .hl-note {{ color: var(--body-text-color-subdued); font-size: 0.9rem; line-height: 1.45; margin: 6px 0 0; }}
 .hl-scroll {{ overflow-x: auto; contain: inline-size; }}
 .hl-table {{ width: 100%; border-collapse: collapse; font-size: 0.92rem; }}

@@ -70,13 +70,22 @@ def test_curves_follow_the_points_and_earlier_rounds_stay_behind():
 
 
 def test_reference_lines_with_one_value_share_one_label():
-    assert labels(probability_figure(result())) == ["best possible, rounded average 0.604"]
+    assert labels(probability_figure(result())) == ["best possible 0.604 · rounded average 0.604"]
+
+
+def test_near_reference_lines_keep_their_own_values_under_one_label():
+    figure = probability_figure(result(coins_per_draw=5, variant="paper_code"))
+    assert labels(figure) == [
+        "best possible 0.411 · average, rounded up 0.370", "the same, by the public code's law 0.258",
+    ]  # fmt: skip
+    assert [shape.y0 for shape in figure.layout.shapes] == pytest.approx([0.4114, 0.3704, 0.2584], abs=5e-5)
 
 
 def test_paper_code_shows_both_laws():
     figure = probability_figure(result([point(0, 0), point(0, 1)], variant="paper_code"))
     assert list(trace(figure, "as the public code scores it").y) == [0.2, 0.2]
     assert list(trace(figure, "P(its answer is right)").y) == [0.6, 0.6]
+    assert len(figure.layout.shapes) == 3
     assert labels(figure) == [
         "best possible 0.604", "average, rounded up 0.500", "the same, by the public code's law 0.240",
     ]  # fmt: skip

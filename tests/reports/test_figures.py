@@ -27,23 +27,20 @@ def test_thresholds_stand_where_the_frame_has_them():
     np.testing.assert_allclose([line.x[0] for line in lines], FRAME.with_mass(0.8).thresholds)
 
 
-def test_candidates_carry_their_region_in_colour_and_symbol():
+def test_candidates_carry_their_verdict_in_colour_and_symbol():
+    # the first is inside the cats' region, so it is no hallucination among the dogs either
     figure = density_histograms(FRAME, candidates((-10, -30), (-40, -50)), what="images")
-    drawn = [
-        (m.marker.color, m.marker.symbol, len(m.x), float(m.x[0]))
-        for m in traces(figure, "scatter", "markers")
-    ]
-    cat, dog = drawn[:2], drawn[2:]
-    assert cat[0][:3] == (INSIDE, "circle", 1)
-    assert cat[1][:3] == (OUTSIDE, "x", 1)
-    assert dog[0][:3] == (OUTSIDE, "x", 2)
+    drawn = [(m.marker.color, m.marker.symbol, len(m.x)) for m in traces(figure, "scatter", "markers")]
+    assert drawn == [(INSIDE, "circle", 1), (OUTSIDE, "x", 1)] * 2
+    assert float(traces(figure, "scatter", "markers")[0].x[0]) == -10
 
 
 def test_a_candidate_far_off_is_drawn_at_the_edge_with_its_value_on_hover():
     figure = density_histograms(FRAME, candidates((-5000, -np.inf)), what="images")
     marker = traces(figure, "scatter", "markers")[0]
-    low = figure.layout.xaxis.range[0]
-    assert marker.x[0] == low > -100
+    low, high = figure.layout.xaxis.range
+    assert low < marker.x[0] < low + 0.05 * (high - low)
+    assert low > -100
     assert "-5000.0 nats" in marker.text[0]
 
 

@@ -178,8 +178,8 @@ def caption(result: PaintResult, index: int) -> str:
 def gallery_frames(outside: list[bool]) -> str:
     """A style sheet that frames each image of the gallery in the colour of its verdict."""
     rules = "".join(
-        f"#{GALLERY_ID} .grid-container > *:nth-child({index + 1}) "
-        f"{{ outline: 4px solid {OUTSIDE if is_outside else INSIDE}; outline-offset: -4px; }}"
+        f"#{GALLERY_ID} .gallery-item:nth-child({index + 1}) .thumbnail-item "
+        f"{{ outline: 4px solid {OUTSIDE if is_outside else INSIDE}; outline-offset: -1px; }}"
         for index, is_outside in enumerate(outside)
     )
     return f"<style>{rules}</style>"
