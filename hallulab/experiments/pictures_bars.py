@@ -66,7 +66,18 @@ def clip_bars(engine: Engine, sizes: PictureBarSizes | None = None) -> tuple[Qua
         margins = blend_margins[index :: len(BLEND_KINDS)]
         name = "blends outside: {} ears, {} eyes, {} nose".format(*kind)
         bars.append(_share_bar(name, int((margins <= 0).sum()), len(margins)))
-    return tuple(bars)
+    return (*bars, *_mean_bars(frame))
+
+
+def _mean_bars(frame: PictureFrame, n_images: int = 64) -> list[QualityBar]:
+    """How often the paper's test of the mean calls a mean of genuine images of one state genuine."""
+    null = frame.null_means(n_images, rng=np.random.default_rng(SEED))
+    thresholds = frame.features.hcdr.thresholds
+    name = "means of {} genuine {}s inside their region (the paper's mean test)"
+    return [
+        _share_bar(name.format(n_images, state), int((null[state] > threshold).sum()), len(null[state]))
+        for state, threshold in zip(frame.features.states, thresholds, strict=True)
+    ]
 
 
 def pictures_bars(engine: Engine, sizes: PictureBarSizes | None = None) -> tuple[QualityBar, ...]:
