@@ -13,6 +13,11 @@ CSS = f"""
   border-radius: 10px; padding: 12px 16px; background: var(--block-background-fill); }}
 .hl-quiet {{ border-left-width: 1px; border-left-color: var(--border-color-primary); }}
 #paint-gallery .grid-wrap {{ max-height: none; }}
+#paint-gallery .grid-container {{ grid-template-columns: repeat(var(--grid-cols), minmax(0, 1fr)); }}
+#paint-gallery .caption-label {{ max-width: 100%; padding: 1px 5px; font-size: 0.72rem; }}
+@media (max-width: 640px) {{
+  #paint-gallery .grid-container {{ grid-template-columns: repeat(3, minmax(0, 1fr)); }}
+}}
 .hl-pill {{ display: inline-block; padding: 4px 12px; border-radius: 999px; font-weight: 650; color: #fff;
   background: color-mix(in srgb, var(--hl-tone, {NEUTRAL}) 82%, #000); white-space: nowrap; }}
 .hl-sentence {{ margin: 8px 0 0; font-size: 1rem; line-height: 1.5; }}

@@ -228,7 +228,7 @@ def build_paint_tab(session: Session) -> PaintTab:
                 seed = gr.Number(
                     PaintSettings.seed, label="Seed", info="Image k uses seed + k.", precision=0, minimum=0
                 )
-                new_seed = gr.Button("🎲 Random seed", size="sm")
+                new_seed = gr.Button("🎲 Random seed", size="sm", min_width=120)
             with gr.Accordion("Sampling", open=False):
                 steps = gr.Slider(1, MAX_STEPS, pictures.steps, step=1, label="Denoising steps")
                 guidance = gr.Slider(0, MAX_GUIDANCE, pictures.guidance, step=0.5, label="Guidance scale")
