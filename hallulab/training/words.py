@@ -5,7 +5,6 @@ import random
 import shutil
 import string
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,25 +45,17 @@ class BaseSettings:
             save_every_steps=100,
         )
     )
-    polishes: tuple[LoopSettings, ...] = (
-        LoopSettings(
+    polish: LoopSettings = field(
+        default_factory=lambda: LoopSettings(
             n_steps=1_500,
             learning_rate=1.5e-3,
             warmup_steps=50,
             weight_decay=0.02,
             ema_decay=0.99,
             save_every_steps=100,
-        ),
-        LoopSettings(
-            n_steps=1_300,
-            learning_rate=1e-3,
-            warmup_steps=50,
-            weight_decay=0.02,
-            ema_decay=0.99,
-            save_every_steps=100,
-        ),
+        )
     )
-    """Gentler loops after the first, each from the averaged weights of the one before."""
+    """A second, gentler loop after the first, from its averaged weights."""
     n_parts: int = 3
     """Each step is computed in this many parts of similar length, to waste little on padding."""
 
@@ -126,16 +117,16 @@ def train_base(settings: WordsSettings, *, out: Path, work: Path) -> Path:
         batch = encode(training_dialogues(step, settings.seed, mix), tokenizer)
         return mean_answer_loss(model, batch, tokenizer.pad_token_id, base.n_parts)
 
-    def shifted(first_step: int, step: int) -> Tensor:
-        return loss_of_step(first_step + step)
-
-    first = _key(settings.seed, base.mix, base.model, base.loop, base.n_parts)
-    run_loop(BASE_NAME, model, loss_of_step, base.loop, work=work / first)
-    first_step = base.loop.n_steps
-    for place, polish in enumerate(base.polishes):
-        so_far = _key(first, base.polish_mix, base.polishes[: place + 1])
-        run_loop(f"{BASE_NAME}-polish", model, partial(shifted, first_step), polish, work=work / so_far)
-        first_step += polish.n_steps
+    first = work / _key(settings.seed, base.mix, base.model, base.loop, base.n_parts)
+    run_loop(BASE_NAME, model, loss_of_step, base.loop, work=first)
+    second = work / _key(settings.seed, base)
+    run_loop(
+        f"{BASE_NAME}-polish",
+        model,
+        lambda step: loss_of_step(base.loop.n_steps + step),
+        base.polish,
+        work=second,
+    )
     folder = _emptied(out / BASE_NAME)
     save_qwen(model, tokenizer, folder)
     write_card(

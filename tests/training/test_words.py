@@ -25,7 +25,7 @@ TINY = WordsSettings(
         polish_mix=DialogueMix(2, 1, 3, 1, 1),
         model=QWEN_SIZE,
         loop=LoopSettings(n_steps=4, learning_rate=1e-2, warmup_steps=1, save_every_steps=2),
-        polishes=(LoopSettings(n_steps=1, learning_rate=1e-3, warmup_steps=1, save_every_steps=1),) * 2,
+        polish=LoopSettings(n_steps=1, learning_rate=1e-3, warmup_steps=1, save_every_steps=1),
     ),
     adapters=AdapterSettings(seeds=(1,), epochs=(1, 2), n_wordings=1, batch_size=60, rank=2),
 )
@@ -115,7 +115,7 @@ def test_a_killed_training_goes_on_to_the_same_weights(
         words.train_base(TINY, out=tmp_path / "out", work=tmp_path / "work")
     monkeypatch.setattr(words, "mean_answer_loss", lambda *args: n_calls.append(1) or real(*args))
     resumed = words.train_base(TINY, out=tmp_path / "out", work=tmp_path / "work")
-    assert len(n_calls) == 4 + 2 + 2  # step 2 was saved: steps 3 and 4 are done again, then two polishes
+    assert len(n_calls) == 4 + 2 + 1  # step 2 was saved: steps 3 and 4 are done again, then the polish
     expected = load_file(base / "model.safetensors")
     for name, tensor in load_file(resumed / "model.safetensors").items():
         torch.testing.assert_close(tensor, expected[name], atol=1e-3, rtol=1e-2)
