@@ -57,7 +57,7 @@ class ClipTraining:
     """Share of cats and dogs among the drawings that are of one animal."""
     n_frame_drawings: int = 6000
     """Genuine drawings per pet that the frame is fitted on and holds out."""
-    frame: FrameSettings = field(default_factory=lambda: FrameSettings(pca_dimension=64))
+    frame: FrameSettings = field(default_factory=lambda: FrameSettings(pca_dimension=64, held_out_share=0.4))
     """How the frame is fitted."""
 
 
