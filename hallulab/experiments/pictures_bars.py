@@ -37,7 +37,7 @@ RATE_PROMPTS = ("a realistic photo of a friendly dog", "a fluffy cat sitting on 
 class PictureBarSizes:
     """How many images the bars rest on."""
 
-    n_genuine: int = 2000
+    n_genuine: int = 4000
     """Fresh genuine drawings, both pets together."""
     n_blends: int = 600
     """Fresh cat-dog blends, every kind as often."""
