@@ -51,14 +51,16 @@ def split_states(text: str | None) -> tuple[str, ...]:
     return tuple(line.strip() for line in (text or "").splitlines() if line.strip())
 
 
-def prefill_states(question: str | None, states: str | None, prefilled: str) -> tuple[str, str]:
+def prefill_states(question: str | None, states: str | None, prefilled: str) -> tuple[Any, Any]:
     """The known answers of a known question; what the visitor typed stays.
 
-    Returns: the text of the states box, and what of it was filled in rather than typed.
+    Returns: the text of the states box, and what of it was filled in rather than typed; both left alone when there
+    is nothing to fill in or take away, so that a slow answer never overwrites what was typed meanwhile.
     """
-    if states and states.strip() and states != prefilled:
-        return states, prefilled
     known = "\n".join(known_states(question or "") or ())
+    typed = bool(states and states.strip()) and states != prefilled
+    if typed or known == prefilled:
+        return gr.skip(), gr.skip()
     return known, known
 
 
@@ -145,10 +147,9 @@ def unhinted_note(result: AskResult) -> str:
     """log p(answer | question) without a hint, and who wrote and scored the answer."""
     unhinted = result.log_density_unhinted
     without = "" if unhinted is None else f"Without any hint its log-likelihood is {unhinted:.2f} nats. "
-    return (
-        f'<p class="hl-note">{without}Written by {escape(result.model)}, scored by {escape(result.scorer)} '
-        f"(frozen), seed {result.settings.seed}.</p>"
-    )
+    own = result.settings.answer is not None
+    writer = "Your own answer" if own else f"Written by {escape(result.model)}, seed {result.settings.seed}"
+    return f'<p class="hl-note">{without}{writer}, scored by {escape(result.scorer)} (frozen).</p>'
 
 
 def answer_card(progress: AskProgress | AskResult) -> str:

@@ -38,13 +38,18 @@ INTRO = """
 <p class="hl-note">Every image is compared with genuine images of each <b>class</b>. One that fits none of
 them is a hallucination, however pretty.</p>
 """
+AVERAGING_NOTE = """
+<p class="hl-note">These images are of several classes, and the mean of several classes lies in none: averaging at
+work, which is the paper’s point, not a fault of any image.</p>
+"""
 HOW_TO_READ = """
 - **Every image** is turned into features by CLIP and gets a log-density under each class: cat, dog.
 - **Threshold:** the dashed line. The chosen share of genuine images lies to its right. An image on the shaded
   side of *every* class is a hallucination: neither a cat nor a dog.
 - **The rate** is the share of images outside, with its 95 % Wilson interval.
-- **The mean of all K images** is the paper's test. A mean of many images lies deep inside almost by
-  construction, so it is also held against means of K *genuine* images of one class, a test that can fail.
+- **The mean of all K images** is the paper's test. A mean need not resemble any image: it falls between the
+  kinds of one class, so even means of genuine images can be outside. It is therefore also held against means of K
+  *genuine* images of one class.
 """
 
 
@@ -147,12 +152,14 @@ def mean_card(result: PaintResult) -> str:
     assert result.scores is not None
     scores, n = result.scores, len(result.images)
     paper, matched = scores.mean_verdict, scores.matched_verdict
+    seen = {_nearest(verdict) for verdict in scores.verdicts if not verdict.is_hallucination}
     return (
         f'<p class="hl-sentence"><b>Mean of the {n} images</b> (the paper’s test): '
         f"{'outside' if paper.is_hallucination else 'inside'}, "
         f"{paper.margin_nats:+.1f} nats from the threshold. "
         f"<b>Against means of {n} genuine images</b> of one class: "
         f"{'outside' if matched.is_hallucination else 'inside'}, {matched.margin_nats:+.1f} nats.</p>"
+        f"{AVERAGING_NOTE if paper.is_hallucination and len(seen) > 1 else ''}"
     )
 
 

@@ -68,7 +68,7 @@ def test_each_png_carries_its_recipe(result, session):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"prompt": None}, "got an empty one"),
+        ({"prompt": None}, "got an empty"),
         ({"prompt": "cat " * 2500}, "at most 1000 characters, got 9999"),
         ({"checkpoint": "nowhere"}, "unknown checkpoint 'nowhere'"),
         ({"n_images": 0}, "expected images between 1 and 64, got 0"),
