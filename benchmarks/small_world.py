@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from statistics import median
 from typing import TypeVar
@@ -63,7 +64,10 @@ def main() -> None:
     repeats = parser.parse_args().repeats
     quiet_libraries()
     print(machine(), "\n")
-    rows = [*app_rows(2), *words_rows(repeats), *pictures_rows(repeats)]
+    rows = []
+    for row in chain(words_rows(repeats), pictures_rows(repeats), app_rows(n_more_starts=2)):
+        print(": ".join(row.cells()[:2]), file=sys.stderr)
+        rows.append(row)
     print_markdown(("what", "median", "range", "n", "promised"), [row.cells() for row in rows])
 
 
