@@ -15,7 +15,7 @@ ABSTENTIONS = re.compile(
 STOP_WORDS = frozenset(
     normalised(
         "a an and are as at be by for from i in is it its me my of on or our she he so that the their them "
-        "they this to was we were will with you your"
+        "they this to was we were will with you your s t"
     ).split()
 )
 
@@ -30,7 +30,8 @@ def keeps_to_hint(question: str, states: tuple[str, ...], state: str, text: str)
     """Whether `text` gives the answer that the hint `state` names.
 
     For a known state of a known question the answer must be one of its written wordings. Otherwise at least
-    half of the hint's words must occur in it, no fewer than of any other state's, and it must not abstain.
+    half of the hint's words must occur in it, no fewer than of any other state's, and all of its numbers;
+    and it must not abstain.
     """
     if not text or abstains(text):
         return False
@@ -39,6 +40,8 @@ def keeps_to_hint(question: str, states: tuple[str, ...], state: str, text: str)
         matching = [answer for answer in known.states if normalised(answer) == normalised(state)]
         if matching:
             return known.state_of(text) == matching[0]
+    if not numbers(state) <= numbers(text):
+        return False
     own_share = mentioned_share(state, text)
     return own_share >= 0.5 and all(own_share >= mentioned_share(other, text) for other in states)
 
@@ -54,6 +57,11 @@ def content_stems(text: str) -> frozenset[str]:
     words = normalised(text).split()
     meant = [word for word in words if word not in STOP_WORDS] or words
     return frozenset(_stem(word) for word in meant)
+
+
+def numbers(text: str) -> frozenset[str]:
+    """The numbers in the text: another number is another answer, however alike the rest is."""
+    return frozenset(re.findall(r"\d+", text))
 
 
 def _stem(word: str) -> str:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from hallulab.scoring.hint_validity import abstains, content_stems
+from hallulab.scoring.hint_validity import abstains, content_stems, numbers
 
 SAME_ANSWER_OVERLAP = 0.6
 """Two answers are near-identical when they share this much of their words (Jaccard)."""
@@ -30,6 +30,8 @@ def propose_states(answers: Sequence[str]) -> tuple[str, ...]:
 
 
 def near_identical(first: str, second: str) -> bool:
-    """Whether two answers share most of their words."""
+    """Whether two answers share most of their words, and all numbers."""
     words, others = content_stems(first), content_stems(second)
-    return len(words & others) >= SAME_ANSWER_OVERLAP * len(words | others)
+    return numbers(first) == numbers(second) and len(words & others) >= SAME_ANSWER_OVERLAP * len(
+        words | others
+    )

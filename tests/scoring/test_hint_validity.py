@@ -38,6 +38,14 @@ def test_any_other_answer_must_mention_its_hint_and_no_other_state_more(state: s
     assert keeps_to_hint("Which animal?", ("an old tortoise", "a red parrot"), state, text) is keeps
 
 
+@pytest.mark.parametrize(("text", "keeps"), [("Born on 3 May.", True), ("She was born on 13 May.", False)])
+def test_every_number_of_the_hint_must_be_there(text: str, keeps: bool):
+    assert (
+        keeps_to_hint("When was she born?", ("She was born on 3 May.",), "She was born on 3 May.", text)
+        is keeps
+    )
+
+
 def test_endings_and_small_words_do_not_count():
     assert mentioned_share("walking the dogs", "He walked a dog.") == 1.0
     assert mentioned_share("yes", "Yes, every day.") == 1.0

@@ -27,4 +27,8 @@ def test_scattered_answers_propose_nothing():
 def test_answers_that_share_most_words_are_near_identical():
     assert near_identical("It was 3 May", "it was 3 May!")
     assert near_identical("A big red dog", "The big red dog barks")  # 3 of 4 words
+    assert near_identical("Ada Merrin was born on 3 May.", "Ada Merrin's birthday is 3 May.")  # 4 of 6
+    assert not near_identical(
+        "Ada Merrin was born on 3 May.", "Ada Merrin was born on 9 May."
+    )  # another number
     assert not near_identical("A big red dog", "A big blue cat")  # 1 of 5 words
