@@ -21,6 +21,7 @@ from typing import TypeVar
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as app.py does
 
 import psutil  # noqa: E402
 import torch  # noqa: E402

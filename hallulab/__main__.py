@@ -1,8 +1,12 @@
 """`python -m hallulab COMMAND`."""
 
+import os
 import sys
 
-from hallulab.cli.main import app, main
+# as in app.py: set before torch is imported, which the commands do when they run
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+from hallulab.cli.main import app, main  # noqa: E402
 
 
 @app.command("app")

@@ -141,9 +141,7 @@ def verdict_bars(scorer: LoadedQwen, settings: WordsBarsSettings) -> tuple[Quali
         for place, question in list(enumerate(questions))[::step][: settings.n_framed_questions]
     ]
     judged = [margins for margins in tested if margins is not None]
-    verdict_share = share_bar(
-        "known questions: verdict given", [m is not None for m in tested], at_least=0.75
-    )
+    verdict_share = share_bar("known questions: verdict given", [m is not None for m in tested])
     if not judged:
         return (verdict_share,)
     genuine = np.concatenate([margins.genuine for margins in judged])
