@@ -6,7 +6,7 @@ import os
 # when it is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from hallulab.ui.app import serve  # noqa: E402
+from hallulab.ui.app import serve
 
 if __name__ == "__main__":
     serve()

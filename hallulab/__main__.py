@@ -6,7 +6,7 @@ import sys
 # as in app.py: set before torch is imported, which the commands do when they run
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from hallulab.cli.main import app, main  # noqa: E402
+from hallulab.cli.main import app, main
 
 
 @app.command("app")
