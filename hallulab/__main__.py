@@ -3,7 +3,8 @@
 import os
 import sys
 
-# as in app.py: set before torch is imported, which the commands do when they run
+# Threads that wait by spinning starve one another where cores are shared, as on a free Space. torch reads this
+# when it is imported, which the commands do when they run.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from hallulab.cli.main import app, main

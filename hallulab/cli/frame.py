@@ -7,12 +7,16 @@ import typer
 
 from hallulab.cli.console import percent, print_json, print_table, quiet_stdout
 from hallulab.cli.world import start_engine
+from hallulab.densities.hcdr import ThresholdRule
 
 
 def frame(
     folder: Annotated[Path, typer.Argument(help="Folder of genuine images, one subfolder per state.")],
     out: Annotated[Path, typer.Option(help="Folder for the fitted frame.")],
     hdr_mass: Annotated[float, typer.Option(help="Share of genuine images that belong inside.")] = 0.9,
+    threshold_rule: Annotated[
+        ThresholdRule, typer.Option(help="`conformal` guarantees the mass on average over new images.")
+    ] = "percentile",
     pca_dimension: Annotated[int | None, typer.Option(help="Principal components kept.", min=1)] = None,
     seed: Annotated[int, typer.Option(help="Seed of the split and the mixtures.", min=0)] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
@@ -25,7 +29,9 @@ def frame(
 
     check_mass(hdr_mass)
     found = list_image_folder(folder)
-    settings = FrameSettings(hdr_mass=hdr_mass, pca_dimension=pca_dimension, seed=seed)
+    settings = FrameSettings(
+        hdr_mass=hdr_mass, threshold_rule=threshold_rule, pca_dimension=pca_dimension, seed=seed
+    )
     engine = start_engine()
     with quiet_stdout(), engine.job("frame"):
         clip = engine.clip()

@@ -228,7 +228,7 @@ def split_rows(states: ArrayLike, settings: FrameSettings) -> tuple[NDArray[np.i
         np.arange(len(labels)),
         test_size=settings.held_out_share, stratify=labels, random_state=settings.seed,
     )  # fmt: skip
-    return fit_rows, held_out_rows
+    return np.asarray(fit_rows), np.asarray(held_out_rows)
 
 
 def _checked_embeddings(embeddings: ArrayLike) -> NDArray[np.float64]:

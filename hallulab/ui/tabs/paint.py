@@ -123,14 +123,8 @@ def panels(result: PaintResult) -> tuple[str, str, gr.Plot, str, str, dict[str, 
     """Rate card, gallery frames, histogram, mean card, table and record of a result."""
     scores = result.scores
     if scores is None:
-        return (
-            verdict_card(None, IMAGES, hdr_mass=DEFAULT_HDR_MASS, reason=result.reason or ""),
-            "",
-            None,
-            "",
-            "",
-            result.to_json(),
-        )
+        card = verdict_card(None, IMAGES, hdr_mass=DEFAULT_HDR_MASS, reason=result.reason or "")
+        return card, "", shown_plot(None), "", "", as_plain(result.to_json())
     candidates = [
         Candidate(f"image {index + 1}, seed {result.settings.seed + index}", verdict)
         for index, verdict in enumerate(scores.verdicts)
