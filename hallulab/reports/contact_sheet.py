@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from PIL import Image, ImageDraw, ImageFont
 
 from hallulab.errors import RefusedInputError
+from hallulab.reports.figures import OUTSIDE
 
-_GROUND, _INK, _OUTSIDE = (255, 255, 255), (40, 40, 48), (214, 54, 60)
+_GROUND, _INK = (255, 255, 255), (40, 40, 48)
 _GAP, _FRAME, _TITLE_HEIGHT = 8, 3, 24
 
 
@@ -40,6 +41,6 @@ def contact_sheet(rows: Sequence[ContactRow], *, tile: int = 72) -> Image.Image:
             left, upper = _GAP + column * pitch, top + _TITLE_HEIGHT
             if is_outside:
                 around = (left - _FRAME, upper - _FRAME, left + tile + _FRAME - 1, upper + tile + _FRAME - 1)
-                pen.rectangle(around, fill=_OUTSIDE)
+                pen.rectangle(around, fill=OUTSIDE)
             sheet.paste(image.resize((tile, tile), Image.Resampling.BICUBIC), (left, upper))
     return sheet

@@ -6,7 +6,7 @@ from PIL import Image
 from hallulab.errors import RefusedInputError
 from hallulab.reports.contact_sheet import ContactRow, contact_sheet
 
-BLUE, RED = (0, 0, 200), (214, 54, 60)
+BLUE, FRAME = (0, 0, 200), (0xD5, 0x5E, 0x00)
 
 
 def test_only_images_outside_are_framed():
@@ -14,7 +14,7 @@ def test_only_images_outside_are_framed():
     sheet = contact_sheet([ContactRow("step 50", images, [False, True, False])], tile=20)
     assert sheet.size == (3 * 28 + 8, 20 + 8 + 24 + 8)
     corners = [sheet.getpixel((8 + column * 28 - 2, 24 - 2)) for column in range(3)]
-    assert [corner == RED for corner in corners] == [False, True, False]
+    assert [corner == FRAME for corner in corners] == [False, True, False]
     assert [sheet.getpixel((8 + column * 28 + 10, 24 + 10)) for column in range(3)] == [BLUE] * 3
 
 

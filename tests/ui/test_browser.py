@@ -26,7 +26,7 @@ CHROMIUM_FLAGS = [
     "--disable-background-networking",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
-LOADED_MS = 120_000
+LOADED_MS = 60_000
 """long enough for the first use of a model on a busy machine"""
 SCREENSHOTS = Path(os.environ.get("HALLULAB_SCREENSHOTS", ROOT / "runs" / "screenshots"))
 

@@ -1,15 +1,23 @@
 """Controls that several tabs share."""
 
 import random
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import gradio as gr
 import plotly.graph_objects as go
+from gradio.components import Component
+from gradio.events import Dependency
 
 from hallulab.ui.parts.verdict import Wording
 
 DEFAULT_HDR_MASS = 0.9
 MAX_SEED = 2**31 - 1
+STOP_SETTLES_S = 0.5
+"""gradio sends a cancel beside the Stop listener, not before it, and cancels by function: until it has arrived, a new
+job of the same visitor would be ended too"""
 UNQUEUED: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
 """of listeners that answer at once and touch no device"""
 
@@ -39,3 +47,16 @@ def shown_plot(figure: go.Figure | None) -> gr.Plot:
 def stop_enabled(enabled: bool) -> gr.Button:
     """The Stop button, pressable only while something runs."""
     return gr.Button(interactive=enabled)
+
+
+def wire_stop(
+    stop: gr.Button,
+    running: Dependency,
+    stopped: Callable[..., Any],
+    inputs: Sequence[Component] | Component | None,
+    outputs: Sequence[Component],
+) -> None:
+    """End a running listener on Stop, and say what is left once its last step has arrived."""
+    stopping = stop.click(lambda: None, None, None, cancels=running, **UNQUEUED)
+    settled = stopping.then(partial(time.sleep, STOP_SETTLES_S), None, None, **UNQUEUED)
+    settled.then(stopped, inputs, outputs, **UNQUEUED)

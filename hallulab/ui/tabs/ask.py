@@ -12,7 +12,7 @@ from hallulab.data.open_ended import known_states
 from hallulab.records import as_plain
 from hallulab.reports.figures import Candidate, density_histograms
 from hallulab.scoring.words import AskProgress, AskResult, AskSettings, ask
-from hallulab.ui.parts.controls import UNQUEUED, mass_slider, random_seed, shown_plot, stop_enabled
+from hallulab.ui.parts.controls import UNQUEUED, mass_slider, random_seed, shown_plot, stop_enabled, wire_stop
 from hallulab.ui.parts.errors import shown_to_visitor
 from hallulab.ui.parts.progress import idle_card, progress_card
 from hallulab.ui.parts.verdict import ANSWERS, state_table, verdict_card
@@ -224,7 +224,7 @@ def build_ask_tab(session: Session) -> AskTab:
         show_progress="minimal", show_progress_on=verdict,
     )  # fmt: skip
     answering.then(partial(stop_enabled, False), None, stop, **UNQUEUED)
-    stop.click(stopped, [result, hdr_mass], [*shown, stop], cancels=answering, **UNQUEUED)
+    wire_stop(stop, answering, stopped, [result, hdr_mass], [*shown, stop])
     hdr_mass.change(decide_again, [result, hdr_mass], shown, trigger_mode="always_last", **UNQUEUED)
     new_seed.click(random_seed, None, seed, **UNQUEUED)
     gr.api(ask_endpoint(session), api_name="ask", concurrency_id=DEVICE, concurrency_limit=1)

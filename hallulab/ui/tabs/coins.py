@@ -24,7 +24,7 @@ from hallulab.ui.parts.coin_cards import (
     result_table,
     training_card,
 )
-from hallulab.ui.parts.controls import UNQUEUED, random_seed, shown_plot, stop_enabled
+from hallulab.ui.parts.controls import UNQUEUED, random_seed, shown_plot, stop_enabled, wire_stop
 from hallulab.ui.parts.errors import shown_to_visitor
 from hallulab.ui.parts.progress import idle_card, progress_card
 from hallulab.ui.session import DEVICE, Session
@@ -324,7 +324,7 @@ def build_coins_tab(session: Session) -> CoinsTab:
         concurrency_id=DEVICE, concurrency_limit=1, api_visibility="private", show_progress="hidden",
     )  # fmt: skip
     training.then(partial(stop_enabled, False), None, stop, **UNQUEUED)
-    stop.click(stopped, result, [status, stop], cancels=training, **UNQUEUED)
+    wire_stop(stop, training, stopped, result, [status, stop])
     gr.api(flip_coins, api_name="flip_coins")
     gr.api(train_endpoint(session), api_name="train_coins", concurrency_id=DEVICE, concurrency_limit=1)
     return CoinsTab(coins, result)

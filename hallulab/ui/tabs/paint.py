@@ -23,6 +23,7 @@ from hallulab.ui.parts.controls import (
     random_seed,
     shown_plot,
     stop_enabled,
+    wire_stop,
 )
 from hallulab.ui.parts.errors import shown_to_visitor
 from hallulab.ui.parts.progress import idle_card, progress_card
@@ -259,7 +260,7 @@ def build_paint_tab(session: Session) -> PaintTab:
         show_progress="minimal", show_progress_on=rate,
     )  # fmt: skip
     painting.then(partial(stop_enabled, False), None, stop, **UNQUEUED)
-    stop.click(stopped, None, [rate, stop], cancels=painting, **UNQUEUED)
+    wire_stop(stop, painting, stopped, None, [rate, stop])
     hdr_mass.change(
         decide_again, [result, hdr_mass], [gallery, *shown], trigger_mode="always_last", **UNQUEUED
     )
