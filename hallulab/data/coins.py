@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from math import comb
 from typing import Any
 
 import numpy as np
@@ -110,11 +109,6 @@ def mean_heads(labels: ArrayLike, coins_per_draw: int) -> NDArray[np.float64]:
     Returns: shape (...).
     """
     return (np.asarray(labels) + 1).sum(axis=-1) / (2 * coins_per_draw)
-
-
-def n_possible_draws(coins_per_draw: int) -> int:
-    """C(2N, N)."""
-    return comb(2 * coins_per_draw, coins_per_draw)
 
 
 def all_draws(coins_per_draw: int) -> NDArray[np.int64]:
