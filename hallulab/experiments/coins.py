@@ -294,10 +294,10 @@ def _predict_rows(
 ) -> torch.Tensor:
     """Predictions for a batch of flips, shape (n_rows,)."""
     if dropout is not None:
-        return network(draws[torch.from_numpy(draw_index).to(draws.device)], dropout_generator=dropout)
+        return network(draws[torch.from_numpy(draw_index).to(draws.device)], dropout_generator=dropout)[:, 0]
     # without dropout equal draws get equal predictions: run each distinct one once
     distinct, inverse = np.unique(draw_index, return_inverse=True)
-    predicted = network(draws[torch.from_numpy(distinct).to(draws.device)])
+    predicted = network(draws[torch.from_numpy(distinct).to(draws.device)])[:, 0]
     return predicted[torch.from_numpy(inverse).to(draws.device)]
 
 
@@ -350,7 +350,7 @@ class _HeldOutJudge:
 
     @torch.no_grad()
     def _predict(self, network: CoinTransformer) -> NDArray[np.float64]:
-        parts = [network(labels) for labels in self._labels.split(ROWS_PER_EVALUATION)]
+        parts = [network(labels)[:, 0] for labels in self._labels.split(ROWS_PER_EVALUATION)]
         return torch.cat(parts).double().cpu().numpy()
 
     def _squared_error(self, predictions: NDArray[np.float64]) -> float:

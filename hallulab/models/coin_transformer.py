@@ -22,10 +22,12 @@ class CoinTransformerSettings:
     tokens: CoinTokens = "coin"
     """`coin`: one embedded token per coin. `vector`: all labels as one real vector in a single token, as in
     the public code, so that attention sees a sequence of length 1"""
+    n_outputs: int = 1
+    """1 predicts the number of heads; N + 1 gives a logit to every possible number"""
 
 
 class CoinTransformer(nn.Module):
-    """Labels of the drawn coins → predicted number of heads."""
+    """Labels of the drawn coins → predicted number of heads, or a logit for each."""
 
     def __init__(self, coins_per_draw: int, settings: CoinTransformerSettings):
         super().__init__()
@@ -35,23 +37,23 @@ class CoinTransformer(nn.Module):
         else:
             self.embed = nn.Linear(coins_per_draw, settings.width)
         self.layers = nn.ModuleList(_Layer(settings) for _ in range(settings.n_layers))
-        self.head = nn.Linear(settings.width, 1)
+        self.head = nn.Linear(settings.width, settings.n_outputs)
 
     def forward(self, labels: Tensor, *, dropout_generator: torch.Generator | None = None) -> Tensor:
-        """Predicted heads.
+        """What the network says about each draw.
 
         Args:
             labels: shape (n, N), whole numbers.
             dropout_generator: source of the dropout masks; without one nothing is dropped.
 
-        Returns: shape (n,).
+        Returns: shape (n, n_outputs).
         """
         # (n, N) labels, or (n, 1, N) with the labels as one real vector → (n, n_tokens, width)
         x = self.embed(labels if self.settings.tokens == "coin" else labels.float().unsqueeze(1))
         for layer in self.layers:
             x = layer(x, dropout_generator)
         # no positions, and a mean at the end: the order of the coins carries nothing
-        return self.head(x.mean(dim=1)).squeeze(-1)
+        return self.head(x.mean(dim=1))
 
 
 class _Layer(nn.Module):

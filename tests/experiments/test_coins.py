@@ -85,7 +85,7 @@ def test_a_point_is_what_a_plain_loop_over_the_held_out_flips_finds(variant, mon
     errors, probabilities, outside, best, mean_errors = [], [], [], [], []
     for index, heads in zip(held_out.draw_index, held_out.heads, strict=True):
         labels = held_out.draws[index]
-        predicted = float(networks[0](torch.from_numpy(labels[None])).detach()[0])
+        predicted = float(networks[0](torch.from_numpy(labels[None])).detach()[0, 0])
         answer = int(np.rint(predicted) if variant == "fixed" else np.ceil(predicted))
         law = "data" if variant == "fixed" else "shifted"
         probabilities.append(float(coin_pmf(labels, 3, law=law)[answer]) if 0 <= answer <= 3 else 0.0)
@@ -123,7 +123,7 @@ def test_the_variants_differ_where_the_public_code_does():
 def test_a_network_that_broke_down_is_missing_not_wrong(monkeypatch):
     class Broken(torch.nn.Linear):
         def __call__(self, labels, **_):
-            return super().forward(labels.float()[:, :1])[:, 0] * float("nan")
+            return super().forward(labels.float()[:, :1]) * float("nan")
 
     monkeypatch.setattr(coins, "_network", lambda *_: Broken(1, 1))
     last = points_of(train_round(settings(), 0))[-1]

@@ -19,8 +19,9 @@ def test_shape_is_the_papers():
 
 
 @pytest.mark.parametrize("tokens", ["coin", "vector"])
-def test_one_number_per_draw(tokens):
-    assert build(tokens=tokens)(LABELS).shape == (2,)
+@pytest.mark.parametrize("n_outputs", [1, 4])
+def test_one_number_per_draw_or_a_logit_per_count(tokens, n_outputs):
+    assert build(tokens=tokens, n_outputs=n_outputs)(LABELS).shape == (2, n_outputs)
 
 
 def test_order_of_the_coins_carries_nothing_when_each_is_a_token():
