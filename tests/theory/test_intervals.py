@@ -3,7 +3,7 @@ import pytest
 from scipy import stats
 
 from hallulab.errors import RefusedInputError
-from hallulab.theory.intervals import clopper_pearson_interval, wilson_interval
+from hallulab.theory.intervals import clopper_pearson_interval, mean_interval, wilson_interval
 
 
 def test_wilson_by_hand():
@@ -43,3 +43,53 @@ def test_refusals():
             wilson_interval(n_success, n)
     with pytest.raises(RefusedInputError, match="confidence between 0 and 1, got 95"):
         clopper_pearson_interval(1, 2, confidence=95)
+
+
+def test_mean_interval_by_hand():
+    # mean 3, variance (4 + 1 + 0 + 1 + 4)/4 = 2.5, standard error sqrt(0.5), t(0.975, 4) = 2.776445
+    interval = mean_interval([1, 2, 3, 4, 5])
+    assert interval is not None
+    assert (interval.low, interval.high) == pytest.approx((3 - 1.963243, 3 + 1.963243), abs=1e-6)
+
+
+@pytest.mark.parametrize("confidence", [0.5, 0.95, 0.999])
+def test_mean_interval_is_scipys_one_sample_t(confidence):
+    values = np.random.default_rng(0).normal(3, 2, 7)
+    interval = mean_interval(values, confidence=confidence)
+    expected = stats.ttest_1samp(values, 0).confidence_interval(confidence)
+    assert interval is not None
+    assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high))
+
+
+def test_mean_interval_of_differences_is_the_paired_t_test():
+    rng = np.random.default_rng(1)
+    before, after = rng.random(6), rng.random(6)
+    interval = mean_interval(after - before)
+    expected = stats.ttest_rel(after, before).confidence_interval()
+    assert interval is not None
+    assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high))
+
+
+def test_mean_interval_covers_the_mean_of_normal_samples():
+    samples = np.random.default_rng(2).normal(0, 1, (2_000, 5))
+    intervals = [mean_interval(sample) for sample in samples]
+    covered = np.mean([i.low <= 0 <= i.high for i in intervals if i])
+    # standard deviation of the share: sqrt(0.95 · 0.05 / 2000) = 0.005
+    assert covered == pytest.approx(0.95, abs=0.02)
+
+
+def test_one_value_has_no_interval_and_equal_values_have_none_to_speak_of():
+    assert mean_interval([]) is None
+    assert mean_interval([0.3]) is None
+    interval = mean_interval([0.25, 0.25, 0.25])
+    assert interval is not None
+    assert (interval.low, interval.high) == (0.25, 0.25)
+
+
+def test_mean_interval_refuses_what_it_cannot_use():
+    with pytest.raises(RefusedInputError, match=r"expected finite values of shape \(n,\), got \[1.0, nan\]"):
+        mean_interval([1.0, np.nan])
+    with pytest.raises(RefusedInputError, match="expected finite values"):
+        mean_interval([[1.0, 2.0]])
+    with pytest.raises(RefusedInputError, match="confidence between 0 and 1, got 1"):
+        mean_interval([1, 2], confidence=1)
