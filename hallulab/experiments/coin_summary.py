@@ -14,6 +14,8 @@ from hallulab.theory.intervals import mean_interval, wilson_interval
 
 REFERENCE_VARIANT, REFERENCE_OBJECTIVE = "fixed", "squared_error"
 """what every other combination is compared with, on the same flips"""
+POSITIVE, SHARE, CORRELATION = (0.0, np.inf), (0.0, 1.0), (-1.0, 1.0)
+SHARES = ("conditional_probability", "conditional_probability_data_law", "hallucination_rate")
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ class EpochBand:
     """ascending, shape (n,)"""
     mean: NDArray[np.float64]
     low: NDArray[np.float64]
-    """of the 95 % Student-t interval of the mean; NaN with fewer than two rounds"""
+    """of the 95 % Student-t interval of the mean, cut where no value can lie; NaN with fewer than two rounds"""
     high: NDArray[np.float64]
     n_rounds: NDArray[np.int64]
     """rounds that have a value"""
@@ -108,7 +110,7 @@ class OverRounds:
     mean: float | None
     """None when no round has a value"""
     low: float | None
-    """of the 95 % Student-t interval of the mean; None with fewer than two rounds"""
+    """of the 95 % Student-t interval of the mean, cut where no value can lie; None with fewer than two rounds"""
     high: float | None
     n_rounds: int
     """rounds that have a value"""
@@ -169,7 +171,7 @@ def epoch_band(result: CoinResult, field: str, answer: str | None = None) -> Epo
         for point in result.round_points(seed, answer):
             by_epoch.setdefault(point.epoch, []).append(getattr(point, field))
     epochs = sorted(by_epoch)
-    found = [_over_rounds(by_epoch[epoch]) for epoch in epochs]
+    found = [_over_rounds(by_epoch[epoch], within=_range_of(field)) for epoch in epochs]
     return EpochBand(
         epochs=np.array(epochs, dtype=float),
         mean=np.array([over.mean for over in found], dtype=float),
@@ -194,7 +196,8 @@ def _summary_row(result: CoinResult, answer: str, reference: CoinResult | None) 
     by_variant = "" if settings.choices.law == "data" else "_shifted_law"
 
     def over_rounds(field: str, exact_field: str) -> OverRounds:
-        return _over_rounds([getattr(point, field) for point in points], exact.get(exact_field))
+        values = [getattr(point, field) for point in points]
+        return _over_rounds(values, within=_range_of(field), exact=exact.get(exact_field))
 
     def difference(field: str) -> OverRounds | None:
         return None if reference is None else _paired_difference(points, reference.last_points(), field)
@@ -217,25 +220,35 @@ def _summary_row(result: CoinResult, answer: str, reference: CoinResult | None) 
         ),
         best_conditional_probability=_over_rounds(
             [point.best_conditional_probability for point in points],
-            result.exact["mode"]["conditional_probability"],
+            within=SHARE,
+            exact=result.exact["mode"]["conditional_probability"],
         ),
         hallucination_rate=over_rounds("hallucination_rate", "hallucination_rate"),
         hallucination_interval=_pooled_interval(points),
         squared_error=over_rounds("squared_error", "squared_error"),
-        spearman=_over_rounds([_loss_spearman(result, seed, answer) for seed in result.started_seeds]),
+        spearman=_over_rounds(
+            [_loss_spearman(result, seed, answer) for seed in result.started_seeds], within=CORRELATION
+        ),
         hallucination_rate_difference=difference("hallucination_rate"),
         squared_error_difference=difference("squared_error"),
     )
 
 
-def _over_rounds(values: Sequence[float | None], exact: float | None = None) -> OverRounds:
+def _range_of(field: str) -> tuple[float, float]:
+    """Where a field of a point can lie: shares in [0, 1], losses from 0."""
+    return SHARE if field in SHARES else POSITIVE
+
+
+def _over_rounds(
+    values: Sequence[float | None], *, within: tuple[float, float], exact: float | None = None
+) -> OverRounds:
     found = [value for value in values if value is not None and np.isfinite(value)]
     mean = float(np.mean(found)) if found else None
     interval = mean_interval(found)
     return OverRounds(
         mean=mean,
-        low=interval.low if interval else None,
-        high=interval.high if interval else None,
+        low=max(interval.low, within[0]) if interval else None,
+        high=min(interval.high, within[1]) if interval else None,
         n_rounds=len(found),
         n_missing=len(values) - len(found),
         exact=exact,
@@ -273,7 +286,8 @@ def _paired_difference(
 ) -> OverRounds:
     reference = {(point.seed, point.epoch): getattr(point, field) for point in reference_points}
     pairs = [(getattr(point, field), reference.get((point.seed, point.epoch))) for point in points]
-    return _over_rounds([None if a is None or b is None else a - b for a, b in pairs])
+    _, high = _range_of(field)
+    return _over_rounds([None if a is None or b is None else a - b for a, b in pairs], within=(-high, high))
 
 
 def exact_estimator(objective: str, answer: str, rounding: str) -> str:
