@@ -24,6 +24,7 @@ bars: .venv/.app-installed
 
 bench: .venv/.app-installed
 	$(BIN)/python benchmarks/small_world.py
+	$(BIN)/python benchmarks/coins.py
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "hallulab needs Python 3.11 or 3.12 with venv: install one, or name it with make PYTHON=/path/to/python"; exit 2; }

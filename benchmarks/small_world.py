@@ -5,13 +5,12 @@ Each number is a median over repeats, with its range. The slow obvious way stand
 
 import argparse
 import os
-import platform
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -26,6 +25,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as app.py does
 import psutil  # noqa: E402
 import torch  # noqa: E402
 
+from benchmarks.table import machine, print_markdown, seconds  # noqa: E402
 from hallulab.data.open_ended import open_ended_questions  # noqa: E402
 from hallulab.engine.core import Engine  # noqa: E402
 from hallulab.engine.pictures import PaintSettings, stream_images  # noqa: E402
@@ -204,41 +204,10 @@ def resident_bytes(process: psutil.Process) -> int:
     return sum(part.memory_info().rss for part in (process, *process.children(recursive=True)))
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """How long it takes."""
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
-
-
 def last_of(steps: Iterator[T]) -> T:
     """The last thing a generator yields."""
     *_, last = steps
     return last
-
-
-def machine() -> str:
-    """What this was measured on."""
-    names = [line.split(":")[1].strip() for line in cpu_info() if line.startswith("model name")]
-    memory_gb = psutil.virtual_memory().total / 1e9
-    return (
-        f"{(names or [platform.processor() or 'unknown processor'])[0]}, {os.cpu_count()} cores, "
-        f"{memory_gb:.0f} GB; load {os.getloadavg()[0]:.1f}; {torch.get_num_threads()} threads; "
-        f"Python {platform.python_version()}, torch {torch.__version__}; {time.strftime('%Y-%m-%d')}"
-    )
-
-
-def cpu_info() -> list[str]:
-    """Linux's description of the processor, if there is one."""
-    path = Path("/proc/cpuinfo")
-    return path.read_text().splitlines() if path.exists() else []
-
-
-def print_markdown(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    """A table that reads well as text and as Markdown."""
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    for cells in (header, tuple("-" * width for width in widths), *rows):
-        print("| " + " | ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)) + " |")
 
 
 if __name__ == "__main__":
