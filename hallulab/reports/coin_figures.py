@@ -1,26 +1,42 @@
 """Figures of the coin experiment: one draw's exact pmf with its estimates, and a training as it goes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
+from plotly.subplots import make_subplots
 
-from hallulab.experiments.coins import CoinPoint, CoinResult
+from hallulab.experiments.coin_summary import CoinResult, EpochBand, SummaryRow
+from hallulab.reports.coin_curves import (
+    LABEL_GAP_PX,
+    Curve,
+    Dot,
+    DotPanel,
+    Panel,
+    dot_panels,
+    loss_panel,
+    share_panel,
+)
+from hallulab.reports.coin_words import between, decimal, estimator_title, run_title
 from hallulab.reports.figures import INSIDE, NEUTRAL, OUTSIDE, state_colour, styled
 from hallulab.scoring.coins import EstimatorVerdict
 
-ESTIMATOR_TITLES = {
-    "bayes_mean": "average",
-    "bayes_mean_rounded": "rounded average",
-    "bayes_mean_ceil": "average, rounded up",
-    "mode": "most likely count",
-}
-ESTIMATOR_SYMBOLS = {"bayes_mean_rounded": "circle", "bayes_mean_ceil": "triangle-up", "mode": "diamond"}
+ESTIMATOR_SYMBOLS = {
+    "bayes_mean_rounded": "circle", "bayes_mean_ceil": "triangle-up", "mode": "diamond", "median": "square",
+    "modal": "cross",
+}  # fmt: skip
 NETWORK = state_colour(0)
-PUBLIC_CODE = state_colour(1)
-CLOSE = 0.06
-"""reference lines nearer than this share one label"""
+EDGE = 0.5
+"""how far beyond the possible counts, in heads, an answer is still drawn in its place"""
+PANEL_HEIGHT_PX = 215
+PANEL_GAP_PX = 92
+"""holds the upper panel's ticks and the lower panel's legend, which takes three rows on a phone"""
+MARGIN_PX = {"l": 52, "r": 12, "t": 48, "b": 44}
+LEGEND_ROW_PX = 22
+DOT_ROW_PX, DOT_GAP_PX = 24, 58
+DOT_MARGIN_PX = {"l": 8, "r": 16, "t": 58, "b": 30}
 
 
 def pmf_figure(
@@ -28,6 +44,7 @@ def pmf_figure(
     estimators: Sequence[EstimatorVerdict],
     *,
     flipped: ArrayLike | None = None,
+    network_answer: float | None = None,
 ) -> go.Figure:
     """The exact pmf of the number of heads, what each estimator answers, the line that decides.
 
@@ -35,6 +52,8 @@ def pmf_figure(
         pmf: shape (n_coins + 1,).
         estimators: the answers for these coins, each with its verdict.
         flipped: how often each number of heads came up, shape (n_coins + 1,), when the coins were flipped.
+        network_answer: heads that a trained network predicts for these coins, when there is one; far outside
+            the possible counts it is drawn at the edge, its value on hover.
     """
     probabilities = np.asarray(pmf, dtype=float)
     threshold = float(np.exp(estimators[0].verdict.states[0].threshold))
@@ -50,6 +69,7 @@ def pmf_figure(
         )  # fmt: skip
     _add_flips(figure, flipped)
     _add_estimates(figure, estimators, top)
+    _add_network_answer(figure, network_answer, n_coins=len(heads) - 1, top=top)
     figure.add_hline(y=threshold, line={"color": NEUTRAL, "dash": "dash", "width": 2})
     figure.add_annotation(
         text=f"dashed line: δ = {threshold:.3f}", xref="paper", yref="paper", x=0, y=1.02,
@@ -63,48 +83,178 @@ def pmf_figure(
     return figure.update_layout(barmode="overlay", legend={"y": -0.24, "yanchor": "top"}, margin={"t": 30})
 
 
-def loss_figure(result: CoinResult) -> go.Figure:
-    """Squared error over the epochs, training and held-out, above the least any estimator can reach."""
-    figure = go.Figure()
-    for seed in result.started_seeds:
-        points = result.round_points(seed)
-        latest = seed == result.started_seeds[-1]
-        trained = [point for point in points if point.train_loss is not None]
-        _add_curve(figure, trained, "train_loss", "training", NETWORK, shown=latest)
-        _add_curve(figure, points, "validation_loss", "held out", PUBLIC_CODE, shown=latest, dash="dot")
-    least = result.exact["least_squared_error"]
-    _add_reference(figure, f"least possible {least:.3f}", least)
-    figure.update_yaxes(title_text="squared error", rangemode="tozero")
-    return _over_epochs(figure, result)
+def training_figure(results: Sequence[CoinResult]) -> go.Figure:
+    """Figure 3 of [LHZSL]: loss above, P(the answer is right) and hallucinations below, over the epochs.
+
+    Mean over the rounds with its 95 % band, single rounds faint behind it, exact values as labelled lines.
+
+    Args:
+        results: one column each, side by side; finished, running or not begun.
+    """
+    height_px = 2 * PANEL_HEIGHT_PX + MARGIN_PX["t"] + MARGIN_PX["b"] + PANEL_GAP_PX
+    figure = make_subplots(
+        rows=2,
+        cols=len(results),
+        vertical_spacing=PANEL_GAP_PX / (2 * PANEL_HEIGHT_PX + PANEL_GAP_PX),
+        horizontal_spacing=0.16 / len(results),
+        column_titles=[run_title(result.settings) for result in results] if len(results) > 1 else None,
+    )
+    figure.update_annotations(yshift=LEGEND_ROW_PX)
+    styled(figure, height_px=height_px)
+    for column, result in enumerate(results, start=1):
+        for row, panel in enumerate((loss_panel(result), share_panel(result)), start=1):
+            _add_panel(figure, panel, row, column)
+        figure.update_xaxes(title_text="epoch", row=2, col=column)
+    bottom = PANEL_HEIGHT_PX / (2 * PANEL_HEIGHT_PX + PANEL_GAP_PX)
+    legend = {"orientation": "h", "x": 0, "yanchor": "bottom", "font": {"size": 11}, "tracegroupgap": 0}
+    return figure.update_layout(
+        margin=MARGIN_PX,
+        legend=legend | {"y": 1.0},
+        legend2=legend | {"y": bottom},
+        uirevision="training",
+    )
 
 
-def probability_figure(result: CoinResult) -> go.Figure:
-    """How often the network's answer is right, and how often it δ-hallucinates, beside the exact values."""
-    figure = go.Figure()
-    shifted = result.settings.choices.law == "shifted"
-    for seed in result.started_seeds:
-        points = result.round_points(seed)
-        latest = seed == result.started_seeds[-1]
-        _add_curve(
-            figure,
-            points,
-            "conditional_probability_data_law",
-            "P(its answer is right)",
-            NETWORK,
-            shown=latest,
-        )
-        if shifted:
-            _add_curve(
-                figure, points, "conditional_probability", "as the public code scores it", PUBLIC_CODE,
-                shown=latest, dash="dot",
-            )  # fmt: skip
-        _add_curve(
-            figure, points, "hallucination_rate", "hallucination rate", OUTSIDE, shown=latest, dash="dash"
-        )
-    for label, values in _grouped(_references(result)):
-        _add_reference(figure, label, *values)
-    figure.update_yaxes(title_text="share", range=[0, 1])
-    return _over_epochs(figure, result)
+def comparison_figure(rows: Sequence[SummaryRow]) -> go.Figure:
+    """Whether any objective lowers hallucination without losing accuracy: a dot with its interval for each.
+
+    Filled: the network, mean over rounds with the 95 % interval. Hollow: the objective's exact minimiser.
+    The dashed line is the network that minimises squared error.
+
+    Args:
+        rows: one per objective and answer, all with one N.
+
+    Raises RefusedInputError for no rows or several N.
+    """
+    panels = dot_panels(rows)
+    n_panels, panel_px = len(panels), DOT_ROW_PX * (len(rows) + 0.6)
+    gap = DOT_GAP_PX / (n_panels * panel_px + (n_panels - 1) * DOT_GAP_PX)
+    figure = make_subplots(
+        rows=n_panels, cols=1, vertical_spacing=gap, subplot_titles=[p.title for p in panels]
+    )
+    figure.update_annotations(x=0, xanchor="left", font={"size": 12})
+    for row, panel in enumerate(panels, start=1):
+        _add_dots(figure, panel, row)
+    height_px = n_panels * panel_px + (n_panels - 1) * DOT_GAP_PX + DOT_MARGIN_PX["t"] + DOT_MARGIN_PX["b"]
+    styled(figure, height_px=round(height_px))
+    figure.update_yaxes(showgrid=True, automargin=True)
+    figure.update_xaxes(nticks=6)
+    return figure.update_layout(
+        margin=DOT_MARGIN_PX, legend={"y": 1.0, "yanchor": "bottom", "font": {"size": 11}}
+    )
+
+
+def _add_dots(figure: go.Figure, panel: DotPanel, row: int) -> None:
+    heights = list(range(len(panel.dots)))
+    if panel.reference is not None:
+        _add_line(figure, row, 1, x=panel.reference, colour=NEUTRAL)
+    figure.add_scatter(
+        x=[dot.exact for dot in panel.dots], y=heights, mode="markers", name="exact", legendgroup="exact",
+        showlegend=row == 1, marker={"symbol": "circle-open", "size": 14, "color": NEUTRAL, "line": {"width": 2}},
+        text=[dot.way for dot in panel.dots], hovertemplate="exact, %{text}: %{x:.4f}<extra></extra>",
+        row=row, col=1,
+    )  # fmt: skip
+    figure.add_scatter(
+        x=[dot.network for dot in panel.dots], y=heights, mode="markers", name="network",
+        legendgroup="network", showlegend=row == 1, marker={"size": 8, "color": NETWORK},
+        error_x={
+            "array": [_beyond(dot.network, dot.high) for dot in panel.dots],
+            "arrayminus": [_beyond(dot.low, dot.network) for dot in panel.dots],
+            "color": NETWORK, "thickness": 1.6, "width": 4,
+        },
+        text=[_dot_words(dot) for dot in panel.dots], hovertemplate="%{text}<extra></extra>", row=row, col=1,
+    )  # fmt: skip
+    figure.update_yaxes(
+        tickvals=heights, ticktext=[dot.way for dot in panel.dots], tickfont={"size": 11},
+        range=[len(heights) - 0.2, -0.8], row=row, col=1,
+    )  # fmt: skip
+
+
+def _beyond(low: float | None, high: float | None) -> float:
+    """Length of one whisker; none without an interval."""
+    return 0.0 if low is None or high is None else high - low
+
+
+def _dot_words(dot: Dot) -> str:
+    return f"network, {dot.way}: {decimal(dot.network, 4)}<br>95 % interval {between(dot.low, dot.high)}"
+
+
+def _add_panel(figure: go.Figure, panel: Panel, row: int, column: int) -> None:
+    for line in panel.lines:
+        _add_line(figure, row, column, y=line.value, colour=line.colour)
+    for label in panel.labels(PANEL_HEIGHT_PX):
+        figure.add_annotation(
+            text=f'<span style="color:{label.colour}">━</span> {label.text}',
+            x=1, xref="x domain", xanchor="right", y=label.at, yanchor="middle",
+            yshift=LABEL_GAP_PX if label.is_above else -LABEL_GAP_PX,
+            showarrow=False, font={"size": 11}, row=row, col=column,
+        )  # fmt: skip
+    for curve in panel.curves:
+        _add_curve(figure, curve, row, column)
+    figure.update_yaxes(
+        title_text=panel.title, title_standoff=6, range=panel.y_range, nticks=6, row=row, col=column
+    )
+    figure.update_xaxes(range=[0, panel.n_epochs], row=row, col=column)
+
+
+def _add_line(
+    figure: go.Figure, row: int, column: int, *, colour: str, x: float | None = None, y: float | None = None
+) -> None:
+    """A dashed line across one panel, upright at `x` or level at `y`; drawn in an empty panel too."""
+    across = (
+        {"x0": 0, "x1": 1, "xref": "x domain", "y0": y, "y1": y}
+        if x is None
+        else {"x0": x, "x1": x, "y0": 0, "y1": 1, "yref": "y domain"}
+    )
+    figure.add_shape(
+        type="line", line={"color": colour, "dash": "dash", "width": 1.3}, layer="below",
+        exclude_empty_subplots=False, row=row, col=column, **across,
+    )  # fmt: skip
+
+
+def _add_curve(figure: go.Figure, curve: Curve, row: int, column: int) -> None:
+    """Single rounds faint, then the band, then the mean; the first column's stand in the legend."""
+    legend = "legend" if row == 1 else "legend2"
+    shared: dict[str, Any] = {"legendgroup": curve.name, "legend": legend, "row": row, "col": column}
+    for seed, epochs, values in curve.rounds:
+        figure.add_scatter(
+            x=epochs, y=values, mode="lines", name=f"{curve.name}, seed {seed}", showlegend=False,
+            opacity=0.28, line={"color": curve.colour, "width": 1}, hoverinfo="skip", **shared,
+        )  # fmt: skip
+    band = curve.band
+    for epochs, low, high in _unbroken(band):
+        figure.add_scatter(
+            x=np.concatenate([epochs, epochs[::-1]]), y=np.concatenate([high, low[::-1]]), mode="none",
+            fill="toself", fillcolor=_faint(curve.colour, 0.2), name=f"{curve.name}, 95 % interval",
+            showlegend=False, hoverinfo="skip", **shared,
+        )  # fmt: skip
+    figure.add_scatter(
+        x=band.epochs, y=band.mean, mode="lines" if len(band.epochs) > 2 else "lines+markers",
+        name=curve.name, showlegend=column == 1,
+        line={"color": curve.colour, "width": 2.5, "dash": curve.dash},
+        text=[_spread(*moment) for moment in zip(band.low, band.high, band.n_rounds, strict=True)],
+        hovertemplate=f"{curve.name}<br>epoch %{{x:.2f}}: %{{y:.4f}}<br>%{{text}}<extra></extra>", **shared,
+    )  # fmt: skip
+
+
+def _unbroken(band: EpochBand) -> Iterator[tuple[NDArray[np.float64], ...]]:
+    """(epochs, low, high) of every stretch of the band that has no gap."""
+    known = np.isfinite(band.low) & np.isfinite(band.high)
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], known, [False]]).astype(np.int8)))
+    for start, end in edges.reshape(-1, 2):
+        yield band.epochs[start:end], band.low[start:end], band.high[start:end]
+
+
+def _spread(low: float, high: float, n_rounds: int) -> str:
+    if np.isfinite(low):
+        return f"mean of {n_rounds} rounds, 95 % interval {low:.4f} to {high:.4f}"
+    return f"{n_rounds} {'round' if n_rounds == 1 else 'rounds'}"
+
+
+def _faint(colour: str, opacity: float) -> str:
+    """A "#rrggbb" colour as one that lets the ground through."""
+    red, green, blue = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{opacity})"
 
 
 def _add_flips(figure: go.Figure, flipped: ArrayLike | None) -> None:
@@ -122,13 +272,15 @@ def _add_flips(figure: go.Figure, flipped: ArrayLike | None) -> None:
 def _add_estimates(figure: go.Figure, estimators: Sequence[EstimatorVerdict], top: float) -> None:
     """Whole answers as markers in rows above the bars, the Bayes mean as a line between them."""
     for estimator in estimators:
-        title = ESTIMATOR_TITLES[estimator.name]
+        title = estimator_title(estimator.name)
         if estimator.name == "bayes_mean":
             figure.add_scatter(
                 x=[estimator.answer] * 2, y=[0, 1.3 * top], mode="lines", name=title,
                 line={"color": state_colour(3), "width": 3, "dash": "dot"},
                 hovertemplate=f"{title}: {estimator.answer:g} heads<extra></extra>",
             )  # fmt: skip
+            continue
+        if estimator.name not in ESTIMATOR_SYMBOLS:
             continue
         row = list(ESTIMATOR_SYMBOLS).index(estimator.name)
         figure.add_scatter(
@@ -141,65 +293,16 @@ def _add_estimates(figure: go.Figure, estimators: Sequence[EstimatorVerdict], to
         )  # fmt: skip
 
 
-def _references(result: CoinResult) -> list[tuple[str, float]]:
-    """Exact values that the network's curve is compared with, for its own rounding."""
-    exact, key = result.exact, "conditional_probability"
-    if result.settings.choices.rounding == "nearest":
-        return [("best possible", exact["mode"][key]), ("rounded average", exact["bayes_mean_rounded"][key])]
-    ceil = exact["bayes_mean_ceil"]
-    return [
-        ("best possible", exact["mode"][key]),
-        ("average, rounded up", ceil[key]),
-        ("the same, by the public code's law", ceil["conditional_probability_shifted_law"]),
-    ]
-
-
-def _grouped(references: Sequence[tuple[str, float]]) -> list[tuple[str, list[float]]]:
-    """References with almost the same value under one label, so that labels do not overlap."""
-    groups: list[tuple[str, list[float]]] = []
-    for name, value in references:
-        label = f"{name} {value:.3f}"
-        if groups and abs(groups[-1][1][-1] - value) < CLOSE:
-            label, values = f"{groups[-1][0]} · {label}", [*groups.pop()[1], value]
-            groups.append((label, values))
-        else:
-            groups.append((label, [value]))
-    return groups
-
-
-def _add_reference(figure: go.Figure, label: str, *values: float) -> None:
-    """A line at each value; the label stands on the first, which is the highest."""
-    for value, text in zip(values, (label, *[None] * (len(values) - 1)), strict=True):
-        figure.add_hline(
-            y=value, line={"color": NEUTRAL, "dash": "dash", "width": 1.5},
-            annotation={"text": text, "xanchor": "right", "yanchor": "bottom", "font": {"size": 11}}
-            if text
-            else None,
-        )  # fmt: skip
-
-
-def _add_curve(
-    figure: go.Figure,
-    points: Sequence[CoinPoint],
-    field: str,
-    name: str,
-    colour: str,
-    *,
-    shown: bool,
-    dash: str = "solid",
-) -> None:
-    """One round's curve; earlier rounds stay faint behind the latest, which alone is in the legend."""
+def _add_network_answer(figure: go.Figure, answer: float | None, *, n_coins: int, top: float) -> None:
+    """A solid line with a tag, told apart from the dotted average; no number, no line."""
+    if answer is None or np.isnan(answer):
+        return
+    place = float(np.clip(answer, -EDGE, n_coins + EDGE))
     figure.add_scatter(
-        x=[point.epoch for point in points], y=[getattr(point, field) for point in points],
-        mode="lines+markers" if len(points) < 3 else "lines",
-        name=name, legendgroup=name, showlegend=shown, opacity=1 if shown else 0.35,
-        line={"color": colour, "width": 2.5, "dash": dash},
-        text=[f"seed {point.seed}, n = {point.n:,}" for point in points],
-        hovertemplate=f"{name}<br>epoch %{{x:.2f}}: %{{y:.4f}}<br>%{{text}}<extra></extra>",
+        x=[place] * 2, y=[0, 1.3 * top], mode="lines", name="network",
+        line={"color": NETWORK, "width": 3},
+        hovertemplate=f"network: {answer:.4g} heads<extra></extra>",
     )  # fmt: skip
-
-
-def _over_epochs(figure: go.Figure, result: CoinResult) -> go.Figure:
-    figure.update_xaxes(title_text="epoch", range=[0, result.settings.epochs])
-    styled(figure, height_px=330)
-    return figure.update_layout(legend={"y": -0.26, "yanchor": "top"}, margin={"t": 16})
+    figure.add_annotation(
+        text="network", x=place, y=1.3 * top, showarrow=False, yanchor="bottom", font={"color": NETWORK}
+    )

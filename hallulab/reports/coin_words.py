@@ -1,0 +1,73 @@
+"""What people read for the names in coin records, and how numbers are written beside them."""
+
+from hallulab.experiments.coin_objectives import OBJECTIVES
+from hallulab.experiments.coin_run import CoinSettings
+
+ESTIMATOR_TITLES = {
+    "bayes_mean": "average",
+    "bayes_mean_rounded": "rounded average",
+    "bayes_mean_ceil": "average, rounded up",
+    "mode": "most likely count",
+    "median": "median",
+    "modal": "modal regression",
+    "pmf_sample": "a sample of the exact law",
+}
+ANSWER_TITLES = {"mode": "its most likely count", "mean": "its rounded mean", "sample": "a sample"}
+SHORT_OBJECTIVE_TITLES = {
+    "squared_error": "squared error", "absolute_error": "absolute error", "cross_entropy": "cross-entropy",
+    "modal": "modal",
+}  # fmt: skip
+VARIANT_TITLES = {"fixed": "fixed", "paper_code": "public code"}
+MISSING = "–"
+
+
+def estimator_title(name: str) -> str:
+    """An exact estimator for people; a name that nobody has put into words stays as it is."""
+    return ESTIMATOR_TITLES.get(name, name.replace("_", " "))
+
+
+def objective_title(name: str) -> str:
+    """An objective for people."""
+    return OBJECTIVES[name].title if name in OBJECTIVES else name
+
+
+def way_title(objective: str, answer: str) -> str:
+    """How a network was trained and answers, such as "cross-entropy over counts, a sample"."""
+    title = objective_title(objective)
+    return f"{title}, {ANSWER_TITLES[answer]}" if answer in ANSWER_TITLES else title
+
+
+def short_way_title(objective: str, answer: str, variant: str) -> str:
+    """A way to train and answer as it fits beside an axis, such as "cross-entropy: sample"."""
+    title = SHORT_OBJECTIVE_TITLES.get(objective, objective)
+    answered = f"{title}: {answer}" if answer in ANSWER_TITLES else title
+    return answered if variant == CoinSettings.variant else f"{answered} ({VARIANT_TITLES[variant]})"
+
+
+def run_title(settings: CoinSettings) -> str:
+    """A run in a few words: N, then whatever differs from the defaults."""
+    parts = [f"N = {settings.coins_per_draw}"]
+    if settings.variant != CoinSettings.variant:
+        parts.append(VARIANT_TITLES[settings.variant])
+    if settings.objective != CoinSettings.objective:
+        parts.append(objective_title(settings.objective))
+    return " · ".join(parts)
+
+
+def percent(share: float | None) -> str:
+    """A share to a tenth of a percent."""
+    return MISSING if share is None else f"{100 * share:.1f} %"
+
+
+def decimal(value: float | None, digits: int = 3) -> str:
+    """A number with a fixed number of decimals, and a true minus."""
+    return MISSING if value is None else f"{value:.{digits}f}".replace("-", "−")
+
+
+def between(low: float | None, high: float | None, *, as_percent: bool = False) -> str:
+    """An interval, "0.1 to 0.2"."""
+    if low is None or high is None:
+        return MISSING
+    if as_percent:
+        return f"{decimal(100 * low, 1)} to {decimal(100 * high, 1)} %"
+    return f"{decimal(low)} to {decimal(high)}"

@@ -1,0 +1,250 @@
+"""One self-contained HTML page about a run: what was found in plain words, figures, tables, a receipt."""
+
+import base64
+import html
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import metadata
+
+import plotly.graph_objects as go
+from plotly.offline import get_plotlyjs
+
+from hallulab.reports.figures import NEUTRAL
+from hallulab.reports.figures import STATE_COLOURS as COLOURS
+
+DRAWN_WITH = ("plotly", "matplotlib")
+NO_NETWORK = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; "
+    "base-uri 'none'; form-action 'none'"
+)
+"""the browser itself refuses whatever this page would load"""
+
+
+@dataclass(frozen=True)
+class PageFigure:
+    """A figure that answers to the mouse, and the same as a still for paper and for pages without scripts."""
+
+    title: str
+    figure: go.Figure
+    still_svg: bytes
+    """an SVG file"""
+    caption: str = ""
+    """what it shows, in one or two sentences"""
+
+    @property
+    def height_px(self) -> int:
+        """Room that the figure needs before it is drawn."""
+        return round(self.figure.to_dict()["layout"].get("height", 450))
+
+
+@dataclass(frozen=True)
+class PageTable:
+    """A table of text; the first column names the row."""
+
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    note: str = ""
+    """how to read it"""
+
+
+@dataclass(frozen=True)
+class PageSection:
+    """A heading with paragraphs, then figures side by side where they fit, then tables."""
+
+    title: str
+    paragraphs: Sequence[str] = ()
+    figures: Sequence[PageFigure] = ()
+    tables: Sequence[PageTable] = ()
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """Everything that makes the run repeatable."""
+
+    settings: PageTable
+    versions: Mapping[str, str]
+    """of the libraries that measured, by name"""
+    record_hashes: Mapping[str, str]
+    """SHA-256 of each record file, by the file's name"""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A whole report; every text in it is shown letter by letter."""
+
+    title: str
+    summary: Sequence[str]
+    """what was found, for somebody who knows no statistics"""
+    sections: Sequence[PageSection]
+    receipt: Receipt
+    language: str = field(default="en", kw_only=True)
+
+
+def page_html(page: Page) -> str:
+    """The page as one HTML file that loads nothing, in the reader's light or dark colours."""
+    figures = [figure for section in page.sections for figure in section.figures]
+    numbers = {id(figure): number for number, figure in enumerate(figures, start=1)}
+    body = "\n".join(
+        [
+            f"<h1>{_text(page.title)}</h1>",
+            _element("section", ["<h2>In plain words</h2>", *_paragraphs(page.summary)], "summary"),
+            *(_section(section, numbers) for section in page.sections),
+            _section(_receipt_section(page.receipt), numbers),
+        ]
+    )
+    return "\n".join(
+        [
+            "<!DOCTYPE html>",
+            f'<html lang="{_text(page.language)}">',
+            "<head>",
+            '<meta charset="utf-8">',
+            f'<meta http-equiv="Content-Security-Policy" content="{NO_NETWORK}">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            '<meta name="color-scheme" content="light dark">',
+            f"<title>{_text(page.title)}</title>",
+            f"<style>{STYLE}</style>",
+            "</head>",
+            "<body>",
+            f"<main>\n{body}\n</main>",
+            *(_scripts(figures) if figures else []),
+            "</body>",
+            "</html>",
+            "",
+        ]
+    )
+
+
+def _section(section: PageSection, numbers: Mapping[int, int]) -> str:
+    figures = [_figure(figure, numbers[id(figure)]) for figure in section.figures]
+    parts = [
+        f"<h2>{_text(section.title)}</h2>",
+        *_paragraphs(section.paragraphs),
+        *([_element("div", figures, "figures")] if figures else []),
+        *(_table(table) for table in section.tables),
+    ]
+    return _element("section", parts)
+
+
+def _figure(figure: PageFigure, number: int) -> str:
+    still = base64.b64encode(figure.still_svg).decode()
+    caption = f" {_text(figure.caption)}" if figure.caption else ""
+    return (
+        f"<figure>\n<h3>{_text(figure.title)}</h3>\n"
+        f'<div class="live" id="figure-{number}" style="min-height:{figure.height_px}px"></div>\n'
+        f'<img class="still" alt="{_text(figure.title)}" src="data:image/svg+xml;base64,{still}">\n'
+        f"<figcaption>Figure {number}.{caption}</figcaption>\n</figure>"
+    )
+
+
+def _table(table: PageTable) -> str:
+    header = "".join(f'<th scope="col">{_text(cell)}</th>' for cell in table.header)
+    rows = "\n".join(
+        f'<tr><th scope="row">{_text(first)}</th>'
+        + "".join(f"<td>{_text(cell)}</td>" for cell in others)
+        + "</tr>"
+        for first, *others in table.rows
+    )
+    note = f'\n<p class="note">{_text(table.note)}</p>' if table.note else ""
+    return (
+        f"<h3>{_text(table.title)}</h3>\n"
+        f'<div class="scroll" role="region" aria-label="{_text(table.title)}" tabindex="0">\n'
+        f"<table>\n<thead><tr>{header}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table>\n</div>{note}"
+    )
+
+
+def _receipt_section(receipt: Receipt) -> PageSection:
+    """Settings, versions and hashes as tables."""
+    drawn_with = ", ".join(f"{name} {metadata.version(name)}" for name in DRAWN_WITH)
+    return PageSection(
+        "Receipt: everything that repeats this",
+        (f"This page was drawn from the record files alone, with {drawn_with}, Python {platform.python_version()}.",),
+        tables=(
+            receipt.settings,
+            PageTable("Versions that measured", ("library", "version"), list(receipt.versions.items())),
+            PageTable("Record files", ("file", "SHA-256"), list(receipt.record_hashes.items())),
+        ),
+    )  # fmt: skip
+
+
+def _scripts(figures: Sequence[PageFigure]) -> list[str]:
+    """plotly.js, once, then every figure's data, then the few lines that draw them."""
+    data = [
+        f'<script type="application/json" id="figure-{number}-data">{_json(figure.figure)}</script>'
+        for number, figure in enumerate(figures, start=1)
+    ]
+    return [f"<script>{get_plotlyjs()}</script>", *data, f"<script>{DRAW}</script>"]
+
+
+def _json(figure: go.Figure) -> str:
+    """A figure as JSON that cannot end the script element it stands in."""
+    written = figure.to_json()
+    assert written is not None
+    return written.replace("<", "\\u003c")
+
+
+def _element(name: str, parts: Sequence[str], css_class: str = "") -> str:
+    attribute = f' class="{css_class}"' if css_class else ""
+    return "\n".join([f"<{name}{attribute}>", *parts, f"</{name}>"])
+
+
+def _paragraphs(texts: Sequence[str]) -> list[str]:
+    return [f"<p>{_text(text)}</p>" for text in texts]
+
+
+def _text(text: str) -> str:
+    return html.escape(text, quote=True)
+
+
+DRAW = """
+document.documentElement.classList.add("drawn");
+for (const holder of document.querySelectorAll(".live")) {
+  const figure = JSON.parse(document.getElementById(holder.id + "-data").textContent);
+  Plotly.newPlot(holder, figure.data, figure.layout, {displayModeBar: false, responsive: true});
+}
+"""
+
+STYLE = f"""
+:root {{ color-scheme: light dark; --ground: #ffffff; --ink: #1c2026; --quiet: #5b6370; --line: #d9dde3;
+  --raised: #f5f7f9; --accent: {COLOURS[0]}; }}
+@media (prefers-color-scheme: dark) {{
+  :root {{ --ground: #12151a; --ink: #e6e9ee; --quiet: #a2abb8; --line: #323944; --raised: #1a1f27;
+    --accent: {COLOURS[2]}; }}
+}}
+* {{ box-sizing: border-box; }}
+body {{ margin: 0; background: var(--ground); color: var(--ink); line-height: 1.55;
+  font-family: ui-sans-serif, system-ui, sans-serif; }}
+main {{ max-width: 1240px; margin: 0 auto; padding: 20px 16px 56px; overflow-wrap: anywhere; }}
+h1 {{ font-size: 1.7rem; line-height: 1.25; margin: 0.4rem 0 1.1rem; }}
+h2 {{ font-size: 1.25rem; margin: 2.2rem 0 0.5rem; }}
+h3 {{ font-size: 1rem; margin: 1.3rem 0 0.4rem; }}
+p {{ max-width: 46rem; margin: 0.5rem 0; }}
+.summary {{ border: 1px solid var(--line); border-left: 6px solid var(--accent); border-radius: 10px;
+  background: var(--raised); padding: 14px 18px; }}
+.summary h2 {{ margin: 0 0 0.4rem; }}
+.figures {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(min(340px, 100%), 1fr)); gap: 8px 22px; }}
+figure {{ margin: 0; min-width: 0; max-width: 720px; }}
+figcaption, .note {{ color: var(--quiet); font-size: 0.88rem; line-height: 1.45; max-width: 46rem; }}
+.still {{ width: 100%; background: #ffffff; }}
+.drawn .still, html:not(.drawn) .live {{ display: none; }}
+.scroll {{ overflow-x: auto; }}
+.scroll:focus-visible {{ outline: 2px solid var(--accent); outline-offset: 2px; }}
+table {{ border-collapse: collapse; font-size: 0.9rem; font-variant-numeric: tabular-nums; min-width: 18rem;
+  overflow-wrap: normal; }}
+th, td {{ text-align: right; padding: 5px 12px 5px 0; border-bottom: 1px solid var(--line);
+  vertical-align: top; }}
+th:first-child {{ text-align: left; padding-right: 18px; }}
+thead th {{ color: var(--quiet); font-weight: 600; vertical-align: bottom; }}
+tbody th {{ font-weight: 500; }}
+@media print {{
+  :root {{ color-scheme: light; --ground: #ffffff; --ink: #000000; --quiet: {NEUTRAL}; --line: #bbbbbb;
+    --raised: #ffffff; --accent: {COLOURS[0]}; }}
+  .drawn .live {{ display: none; }}
+  .drawn .still {{ display: block; }}
+  .scroll {{ overflow: visible; }}
+  table {{ font-size: 0.72rem; }}
+  figure, tr, .summary {{ break-inside: avoid; }}
+  h2, h3 {{ break-after: avoid; }}
+}}
+"""

@@ -1,0 +1,236 @@
+"""The coin figures as files for slides and papers: PNG and SVG on white, the same bytes every time."""
+
+from collections.abc import Sequence
+from io import BytesIO
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from matplotlib.typing import RcKeyType
+from numpy.typing import ArrayLike
+
+from hallulab.experiments.coin_summary import CoinResult, SummaryRow
+from hallulab.reports.coin_curves import (
+    LABEL_GAP_PX,
+    NETWORK,
+    Curve,
+    DotPanel,
+    Panel,
+    dot_panels,
+    loss_panel,
+    share_panel,
+)
+from hallulab.reports.coin_words import estimator_title, run_title
+from hallulab.reports.figures import INSIDE, NEUTRAL, OUTSIDE, state_colour
+from hallulab.scoring.coins import EstimatorVerdict
+
+STYLE: dict[RcKeyType, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.edgecolor": "#5b6370",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e3e6ea",
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "hallulab",
+}
+"""text stays text in an SVG, and its ids are the same in every run"""
+PNG_DPI = 200
+COLUMN_WIDTH_IN, PANEL_HEIGHT_IN = 4.3, 2.55
+PX_PER_IN = 100.0
+"""labels are placed on a panel of this many pixels, where their text is as tall as on the page"""
+DASHES = {"solid": "-", "dash": "--", "dot": ":"}
+ESTIMATOR_MARKERS = {
+    "bayes_mean_rounded": "o",
+    "bayes_mean_ceil": "^",
+    "mode": "D",
+    "median": "s",
+    "modal": "P",
+}
+
+
+def training_png(results: Sequence[CoinResult]) -> bytes:
+    """`training_figure` of coin_figures as a PNG file, one column per run."""
+    return _file(_training(results), "png")
+
+
+def training_svg(results: Sequence[CoinResult]) -> bytes:
+    """`training_figure` of coin_figures as an SVG file, one column per run."""
+    return _file(_training(results), "svg")
+
+
+def pmf_png(
+    pmf: ArrayLike,
+    estimators: Sequence[EstimatorVerdict],
+    *,
+    flipped: ArrayLike | None = None,
+    network_answer: float | None = None,
+) -> bytes:
+    """`pmf_figure` of coin_figures as a PNG file, from the same arguments."""
+    return _file(_pmf(pmf, estimators, flipped, network_answer), "png")
+
+
+def pmf_svg(
+    pmf: ArrayLike,
+    estimators: Sequence[EstimatorVerdict],
+    *,
+    flipped: ArrayLike | None = None,
+    network_answer: float | None = None,
+) -> bytes:
+    """`pmf_figure` of coin_figures as an SVG file, from the same arguments."""
+    return _file(_pmf(pmf, estimators, flipped, network_answer), "svg")
+
+
+def comparison_svg(rows: Sequence[SummaryRow]) -> bytes:
+    """`comparison_figure` of coin_figures as an SVG file."""
+    return _file(_comparison(rows), "svg")
+
+
+def _file(figure: Figure, kind: str) -> bytes:
+    """The figure's file, without the date that would make it differ from run to run."""
+    metadata: dict[str, Any] = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
+    written = BytesIO()
+    with mpl.rc_context(STYLE):
+        figure.savefig(written, format=kind, dpi=PNG_DPI, metadata=metadata)
+    return written.getvalue()
+
+
+def _training(results: Sequence[CoinResult]) -> Figure:
+    with mpl.rc_context(STYLE):
+        size = (COLUMN_WIDTH_IN * len(results), 2 * PANEL_HEIGHT_IN + 1.1)
+        figure = Figure(figsize=size, layout="constrained", facecolor="white")
+        axes = figure.subplots(2, len(results), squeeze=False)
+        for column, result in enumerate(results):
+            _draw_panel(axes[0, column], loss_panel(result))
+            _draw_panel(axes[1, column], share_panel(result))
+            axes[0, column].set_title(run_title(result.settings), fontsize=11, loc="left", pad=24)
+            axes[1, column].set_xlabel("epoch")
+    return figure
+
+
+def _draw_panel(axes: Axes, panel: Panel) -> None:
+    for line in panel.lines:
+        axes.axhline(line.value, color=line.colour, linestyle="--", linewidth=1)
+    for curve in panel.curves:
+        _draw_curve(axes, curve)
+    for label in panel.labels(PANEL_HEIGHT_IN * PX_PER_IN * 0.8):
+        axes.annotate(
+            label.text, (1, label.at), xycoords=("axes fraction", "data"),
+            xytext=(0, (1 if label.is_above else -1) * 0.8 * LABEL_GAP_PX), textcoords="offset points",
+            ha="right", va="center", fontsize=8, color=label.colour,
+        )  # fmt: skip
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(6))
+    axes.set(xlim=(0, panel.n_epochs), ylim=panel.y_range, ylabel=panel.title)
+    if panel.curves:
+        axes.legend(
+            loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=len(panel.curves), columnspacing=1.0,
+            handlelength=2.4, borderpad=0, borderaxespad=0.3,
+        )  # fmt: skip
+
+
+def _draw_curve(axes: Axes, curve: Curve) -> None:
+    """Single rounds faint, then the band, then the mean."""
+    for _, epochs, values in curve.rounds:
+        axes.plot(epochs, values, color=curve.colour, linewidth=0.6, alpha=0.3)
+    band = curve.band
+    axes.fill_between(band.epochs, band.low, band.high, color=curve.colour, alpha=0.2, linewidth=0)
+    axes.plot(
+        band.epochs, band.mean, color=curve.colour, linewidth=1.8, linestyle=DASHES[curve.dash],
+        label=curve.name,
+    )  # fmt: skip
+
+
+def _comparison(rows: Sequence[SummaryRow]) -> Figure:
+    panels = dot_panels(rows)
+    with mpl.rc_context(STYLE):
+        size = (5.4, len(panels) * (0.24 * len(rows) + 0.75) + 0.4)
+        figure = Figure(figsize=size, layout="constrained", facecolor="white")
+        grid = figure.subplots(len(panels), 1)
+        for axes, panel in zip(grid, panels, strict=True):
+            _draw_dots(axes, panel)
+        figure.legend(*grid[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return figure
+
+
+def _draw_dots(axes: Axes, panel: DotPanel) -> None:
+    """Hollow exact values, filled network values with whiskers; a missing one leaves its row empty."""
+    if panel.reference is not None:
+        axes.axvline(panel.reference, color=NEUTRAL, linestyle="--", linewidth=1)
+    heights = np.arange(len(panel.dots))
+    exact = np.array([dot.exact for dot in panel.dots], dtype=float)
+    network, low, high = (
+        np.array([getattr(dot, name) for dot in panel.dots], dtype=float)
+        for name in ("network", "low", "high")
+    )
+    axes.plot(exact, heights, "o", markersize=10, markerfacecolor="none", color=NEUTRAL, label="exact")
+    axes.hlines(heights, low, high, color=NETWORK, linewidth=1.6)
+    axes.plot(network, heights, "o", markersize=5, color=NETWORK, label="network")
+    axes.set_yticks(heights, [dot.way for dot in panel.dots])
+    axes.set_ylim(len(heights) - 0.3, -0.7)
+    axes.set_title(panel.title, fontsize=9, loc="left")
+
+
+def _pmf(
+    pmf: ArrayLike,
+    estimators: Sequence[EstimatorVerdict],
+    flipped: ArrayLike | None,
+    network_answer: float | None,
+) -> Figure:
+    probabilities = np.asarray(pmf, dtype=float)
+    threshold = float(np.exp(estimators[0].verdict.states[0].threshold))
+    heads, top = np.arange(len(probabilities)), max(float(probabilities.max()), threshold)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(6.4, 4.4), layout="constrained", facecolor="white")
+        axes = figure.subplots()
+        axes.grid(visible=False, axis="x")
+        for is_inside, colour, name in ((True, INSIDE, "plausible"), (False, OUTSIDE, "a hallucination")):
+            chosen = (probabilities > threshold) == is_inside
+            label = f"answering this is {name}"
+            axes.bar(heads[chosen], probabilities[chosen], 0.7, color=colour, alpha=0.85, label=label)
+        axes.axhline(threshold, color=NEUTRAL, linestyle="--", linewidth=1.4, label=f"δ = {threshold:.3f}")
+        _draw_flips(axes, heads, flipped)
+        _draw_answers(axes, estimators, network_answer, top)
+        axes.set(
+            xlabel="number of heads",
+            ylabel="probability",
+            xlim=(-0.6, len(heads) - 0.4),
+            ylim=(0, 1.34 * top),
+        )
+        axes.set_xticks(heads[:: max(1, len(heads) // 12)])
+        figure.legend(loc="outside lower center", ncols=3)
+    return figure
+
+
+def _draw_flips(axes: Axes, heads: np.ndarray, flipped: ArrayLike | None) -> None:
+    counts = np.zeros(0) if flipped is None else np.asarray(flipped, dtype=float)
+    if counts.sum():
+        label = f"{int(counts.sum()):,} flips"
+        shares = counts / counts.sum()
+        axes.hlines(shares, heads - 0.35, heads + 0.35, color=state_colour(2), linewidth=3, label=label)
+
+
+def _draw_answers(
+    axes: Axes, estimators: Sequence[EstimatorVerdict], network_answer: float | None, top: float
+) -> None:
+    """The average and the network as lines, whole answers as markers in rows above the bars."""
+    for estimator in estimators:
+        title = estimator_title(estimator.name)
+        if estimator.name == "bayes_mean":
+            axes.axvline(estimator.answer, color=state_colour(3), linewidth=2, linestyle=":", label=title)
+        elif estimator.name in ESTIMATOR_MARKERS:
+            row = list(ESTIMATOR_MARKERS).index(estimator.name)
+            axes.plot(
+                [estimator.answer], [top * (1.08 + 0.08 * row)], ESTIMATOR_MARKERS[estimator.name],
+                color=NEUTRAL, markersize=8, markeredgecolor="white", label=title,
+            )  # fmt: skip
+    if network_answer is not None and np.isfinite(network_answer):
+        low, high = axes.get_xlim()
+        axes.axvline(float(np.clip(network_answer, low, high)), color=NETWORK, linewidth=2, label="network")
