@@ -15,7 +15,8 @@ from hallulab.experiments.coin_run import VARIANTS, CoinPoint, CoinSettings, Coi
 from hallulab.experiments.coin_summary import CoinResult
 from hallulab.models.coin_transformer import CoinTransformer, CoinTransformerSettings, build_coin_transformer
 from hallulab.records import RecordFile, library_versions
-from hallulab.scoring.coins import MAX_EXACT_COINS_PER_DRAW, coin_pmf, exact_scores, score_answers
+from hallulab.scoring.coin_exact import MAX_EXACT_COINS_PER_DRAW, exact_scores
+from hallulab.scoring.coins import coin_pmf, score_answers
 
 MAX_DRAWS_FOR_TRUTH = 50_000
 """where draws that occurred stand for all: more of them cost memory and change no digit that is shown"""
@@ -148,10 +149,9 @@ def _opened_records(settings: CoinSettings, records: RecordFile) -> tuple[CoinPo
 
 def _read_run(records: RecordFile) -> CoinResult:
     found = records.read()
-    points = _points_of(found)
     try:
         asked = next(record["settings"] for record in found if record.get("kind") == "settings")
-        settings = CoinSettings(**asked)
+        settings, points = CoinSettings(**asked), _points_of(found)
     except (StopIteration, KeyError, TypeError) as error:
         raise RefusedInputError(
             f"expected the records of a coin run of this version in {records.path}, found other ones: "

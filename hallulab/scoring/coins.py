@@ -1,23 +1,23 @@
 """Exact verdicts on answers to "how many heads?": the Poisson-binomial pmf of the drawn coins."""
 
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hallulab.data.coins import all_draws, head_probabilities, mean_heads, shifted_head_probabilities
+from hallulab.data.coins import head_probabilities, mean_heads, shifted_head_probabilities
 from hallulab.densities.hcdr import HcdrFrame, Verdict
 from hallulab.errors import RefusedInputError
 from hallulab.theory.delta import log_delta_of
 from hallulab.theory.intervals import Interval, wilson_interval
+from hallulab.theory.minimisers import likeliest_count, median_count, modal_prediction
 from hallulab.theory.regions import check_mass, pmf_hdr_threshold
 
 Rounding = Literal["nearest", "ceil"]
 CoinLaw = Literal["data", "shifted"]
 STATE = "these coins"
-MAX_EXACT_COINS_PER_DRAW = 9
-"""up to here all C(2N, N) draws are enumerated; beyond, the draws that occurred stand for them"""
+JUDGED_ESTIMATORS = ("bayes_mean", "bayes_mean_rounded", "bayes_mean_ceil", "mode")
 TIE_TOLERANCE_NATS = 1e-9
 
 
@@ -45,7 +45,7 @@ class CoinRule:
         """
         rows = np.asarray(pmf, dtype=float)
         if self.delta is None:
-            return np.array([pmf_hdr_threshold(row, self.hdr_mass) for row in rows])
+            return pmf_hdr_threshold(rows, self.hdr_mass)
         # a probability *at* δ hallucinates: rounding must not lift it above
         return np.full(len(rows), log_delta_of(self.delta, is_pmf=True) + TIE_TOLERANCE_NATS)
 
@@ -94,8 +94,9 @@ def poisson_binomial_pmf(probabilities: ArrayLike) -> NDArray[np.float64]:
     pmf[..., 0] = 1
     for coin in range(p.shape[-1]):
         heads = p[..., coin, None]
-        shifted = np.roll(pmf, 1, axis=-1)  # the last entry is still 0 here, so nothing wraps
-        pmf = pmf * (1 - heads) + shifted * heads
+        one_more = pmf[..., : coin + 1] * heads
+        pmf[..., : coin + 1] *= 1 - heads
+        pmf[..., 1 : coin + 2] += one_more
     return pmf
 
 
@@ -181,13 +182,12 @@ def judge_estimators(labels: ArrayLike, coins_per_draw: int, rule: CoinRule) -> 
         rule: mass or δ.
     """
     pmf = coin_pmf(labels, coins_per_draw)
-    answers = {
-        name: float(found[0]) for name, found in _estimates(np.asarray(labels)[None], coins_per_draw).items()
-    }
-    verdicts = judge_answers(pmf, list(answers.values()), rule)
+    found = exact_answers(pmf[None], mean_heads(labels, coins_per_draw)[None])
+    answers = [float(found[name][0]) for name in JUDGED_ESTIMATORS]
+    verdicts = judge_answers(pmf, answers, rule)
     return tuple(
         EstimatorVerdict(name, answer, float(np.exp(verdict.max_log_density)), verdict)
-        for (name, answer), verdict in zip(answers.items(), verdicts, strict=True)
+        for name, answer, verdict in zip(JUDGED_ESTIMATORS, answers, verdicts, strict=True)
     )
 
 
@@ -207,55 +207,41 @@ def score_answers(pmf: ArrayLike, log_delta: ArrayLike, answers: ArrayLike, coun
     n_missing = int(weights[~scored].sum())
     if n == 0:
         return CoinScores(0, n_missing, None, None, None)
-    # f <= δ, decided in logs
-    outside = _log(probabilities[scored]) <= np.asarray(log_delta)[scored]
+    outside = is_outside(probabilities[scored], np.asarray(log_delta)[scored])
     n_outside = int(weights[scored][outside].sum())
     mean = float(np.average(probabilities[scored], weights=weights[scored]))
     return CoinScores(n, n_missing, mean, n_outside / n, wilson_interval(n_outside, n))
 
 
-def exact_scores(coins_per_draw: int, rule: CoinRule, *, draws: ArrayLike | None = None) -> dict[str, Any]:
-    """What each estimator reaches on average over all draws: the truth beside the network.
+def exact_answers(pmf: ArrayLike, mean: ArrayLike) -> dict[str, NDArray[np.float64]]:
+    """What each exact estimator answers for each draw; none is right more often than the mode.
 
     Args:
-        coins_per_draw: N.
-        rule: mass or δ.
-        draws: distinct draws that stand for all of them when N is too large to enumerate, shape (n, N).
+        pmf: shape (n, N + 1).
+        mean: Σp of the same draws, shape (n,).
 
-    Returns: per estimator its conditional probability and hallucination rate under the law that made the
-    flips, its conditional probability under the public code's shifted law, and its squared error;
-    `n_draws` and whether they are `all_draws`; the least squared error that any estimator can reach.
+    Returns: per estimator, shape (n,).
     """
-    enumerated = coins_per_draw <= MAX_EXACT_COINS_PER_DRAW or draws is None
-    labels = all_draws(coins_per_draw) if enumerated else np.asarray(draws)
-    pmf = coin_pmf(labels, coins_per_draw)
-    shifted_pmf = coin_pmf(labels, coins_per_draw, law="shifted")
-    mean, p = mean_heads(labels, coins_per_draw), head_probabilities(labels, coins_per_draw)
-    variance = (p * (1 - p)).sum(axis=1)
-    log_delta, ones = rule.log_delta(pmf), np.ones(len(labels), dtype=np.int64)
-    exact: dict[str, Any] = {}
-    for name, answers in _estimates(labels, coins_per_draw).items():
-        scores = score_answers(pmf, log_delta, answers, ones)
-        exact[name] = {
-            "conditional_probability": scores.conditional_probability,
-            "conditional_probability_shifted_law": float(answer_probability(shifted_pmf, answers).mean()),
-            "hallucination_rate": scores.hallucination_rate,
-            "squared_error": float((variance + (answers - mean) ** 2).mean()),
-        }
-    return exact | {
-        "n_draws": len(labels), "all_draws": enumerated, "least_squared_error": float(variance.mean()),
-    }  # fmt: skip
-
-
-def _estimates(labels: NDArray[np.int64], coins_per_draw: int) -> dict[str, NDArray[np.float64]]:
-    """Answers per estimator for each draw, shape (n,) each; the mode is the best any answer can do."""
-    mean = mean_heads(labels, coins_per_draw)
+    modal = modal_prediction(pmf)
     return {
-        "bayes_mean": mean,
+        "bayes_mean": np.asarray(mean, dtype=float),
         "bayes_mean_rounded": round_predictions(mean, "nearest"),
         "bayes_mean_ceil": round_predictions(mean, "ceil"),
-        "mode": coin_pmf(labels, coins_per_draw).argmax(axis=-1).astype(float),
+        "mode": likeliest_count(pmf),
+        "median": median_count(pmf),
+        "modal": round_predictions(modal, "nearest"),
+        "modal_ceil": round_predictions(modal, "ceil"),
     }
+
+
+def is_outside(probabilities: ArrayLike, log_delta: ArrayLike) -> NDArray[np.bool_]:
+    """Whether answers of these probabilities δ-hallucinate: f <= δ, decided in logs.
+
+    Args:
+        probabilities: any shape.
+        log_delta: threshold, nats; a shape that broadcasts.
+    """
+    return _log(np.asarray(probabilities, dtype=float)) <= np.asarray(log_delta)
 
 
 def _log(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -75,29 +75,38 @@ def conformal_threshold(log_density: ArrayLike, mass: float) -> float:
     return float(np.partition(scores, rank - 1)[rank - 1]) if rank else -math.inf
 
 
-def pmf_hdr_threshold(pmf: ArrayLike, mass: float) -> float:
+def pmf_hdr_threshold(pmf: ArrayLike, mass: float) -> NDArray[np.float64]:
     """log δ of the smallest set {a : p(a) > δ} that holds at least `mass` of a pmf.
 
     Ties enter together, so the set can hold more. δ lies halfway, in logs, between the least likely value
     inside and the most likely one outside, so that rounding moves neither.
 
     Args:
-        pmf: probabilities, shape (n,), summing to 1.
+        pmf: probabilities, shape (..., n_values), each pmf summing to 1.
         mass: share of the probability that belongs inside.
 
+    Returns: shape (...), nats.
     Raises RefusedInputError for what is not a pmf or a mass outside (0, 1).
     """
+    falling = -np.sort(-_checked_pmf(pmf), axis=-1)
+    levels = np.round(falling, 12)
+    below = np.concatenate([levels[..., 1:], np.zeros_like(levels[..., :1])], axis=-1)
+    holds = (np.cumsum(falling, axis=-1) >= check_mass(mass) - 1e-12) & (levels > below)
+    last_inside = holds.argmax(axis=-1)[..., None]
+    inside = np.take_along_axis(levels, last_inside, axis=-1)[..., 0]
+    outside = np.take_along_axis(below, last_inside, axis=-1)[..., 0]
+    return (np.log(inside) + np.log(np.where(outside > 0, outside, inside / 4))) / 2
+
+
+def _checked_pmf(pmf: ArrayLike) -> NDArray[np.float64]:
     probabilities = np.asarray(pmf, dtype=float)
-    is_pmf = probabilities.ndim == 1 and (probabilities >= 0).all()
-    if not is_pmf or not math.isclose(probabilities.sum(), 1, abs_tol=1e-6):
-        raise RefusedInputError(f"expected probabilities that sum to 1, got a sum of {probabilities.sum()}")
-    levels = np.unique(np.round(probabilities, 12))[::-1]
-    held = np.array([probabilities[probabilities >= level - 1e-12].sum() for level in levels])
-    last_inside = int(np.argmax(held >= check_mass(mass) - 1e-12))
-    outside = levels[last_inside + 1] if last_inside + 1 < len(levels) else 0.0
-    if outside == 0:
-        return float(np.log(levels[last_inside]) - math.log(2))
-    return float((np.log(levels[last_inside]) + np.log(outside)) / 2)
+    if probabilities.ndim == 0 or not (probabilities >= 0).all():
+        raise RefusedInputError(f"expected probabilities of 0 or more, shape (..., n_values), got {pmf}")
+    sums = np.atleast_1d(probabilities.sum(axis=-1))
+    furthest = np.abs(sums - 1).argmax()
+    if not math.isclose(sums.flat[furthest], 1, abs_tol=1e-6):
+        raise RefusedInputError(f"expected probabilities that sum to 1, got a sum of {sums.flat[furthest]}")
+    return probabilities
 
 
 def _checked_sample(log_density: ArrayLike) -> NDArray[np.float64]:

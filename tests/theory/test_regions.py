@@ -75,6 +75,12 @@ def test_pmf_region_against_a_greedy_twin():
         assert set(np.flatnonzero(np.log(pmf) > pmf_hdr_threshold(pmf, mass)).tolist()) == greedy
 
 
+def test_many_pmfs_get_the_thresholds_that_each_gets_alone():
+    pmfs = np.random.default_rng(6).dirichlet(np.ones(5), size=(3, 4))
+    alone = [[pmf_hdr_threshold(pmf, 0.8) for pmf in row] for row in pmfs]
+    np.testing.assert_array_equal(pmf_hdr_threshold(pmfs, 0.8), alone)
+
+
 def test_pmf_region_never_takes_in_the_impossible():
     assert inside_regions([[math.log(0.5), -math.inf]], pmf_hdr_threshold([0.5, 0.5, 0.0], 0.9)).tolist() == [
         [True, False]
@@ -91,5 +97,9 @@ def test_refusals():
             rule([np.nan], 0.9)
     with pytest.raises(RefusedInputError, match="sum of 0.9"):
         pmf_hdr_threshold([0.4, 0.5], 0.9)
+    with pytest.raises(RefusedInputError, match="sum of 0.7"):
+        pmf_hdr_threshold([[0.5, 0.5], [0.4, 0.3]], 0.9)
+    with pytest.raises(RefusedInputError, match="probabilities of 0 or more"):
+        pmf_hdr_threshold([1.5, -0.5], 0.9)
     with pytest.raises(RefusedInputError, match="mass between 0 and 1"):
         pmf_hdr_threshold([0.5, 0.5], 1.0)
