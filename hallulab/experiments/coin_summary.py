@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from hallulab.experiments.coin_objectives import OBJECTIVES
 from hallulab.experiments.coin_run import CoinPoint, CoinSettings
+from hallulab.scoring.coin_exact import exact_estimator
 from hallulab.theory.correlation import spearman
 from hallulab.theory.intervals import mean_interval, wilson_interval
 
@@ -25,7 +26,7 @@ class CoinResult:
     settings: CoinSettings
     points: tuple[CoinPoint, ...]
     exact: dict[str, Any]
-    """as `hallulab.scoring.coins.exact_scores`"""
+    """as `hallulab.scoring.coin_exact.exact_scores`"""
 
     @property
     def answers(self) -> tuple[str, ...]:
@@ -192,12 +193,12 @@ def summary_table(results: Sequence[CoinResult]) -> tuple[SummaryRow, ...]:
 
 def _summary_row(result: CoinResult, answer: str, reference: CoinResult | None) -> SummaryRow:
     settings, points = result.settings, result.last_points(answer)
-    exact = result.exact.get(exact_estimator(settings.objective, answer, settings.choices.rounding), {})
+    exact = result.exact[exact_estimator(settings.objective, answer, settings.choices.rounding)]
     by_variant = "" if settings.choices.law == "data" else "_shifted_law"
 
     def over_rounds(field: str, exact_field: str) -> OverRounds:
         values = [getattr(point, field) for point in points]
-        return _over_rounds(values, within=_range_of(field), exact=exact.get(exact_field))
+        return _over_rounds(values, within=_range_of(field), exact=exact[exact_field])
 
     def difference(field: str) -> OverRounds | None:
         return None if reference is None else _paired_difference(points, reference.last_points(), field)
@@ -288,10 +289,3 @@ def _paired_difference(
     pairs = [(getattr(point, field), reference.get((point.seed, point.epoch))) for point in points]
     _, high = _range_of(field)
     return _over_rounds([None if a is None or b is None else a - b for a, b in pairs], within=(-high, high))
-
-
-def exact_estimator(objective: str, answer: str, rounding: str) -> str:
-    """Goes when `scoring.coins` has it."""
-    mean = "bayes_mean_rounded" if rounding == "nearest" else "bayes_mean_ceil"
-    scalar = {"squared_error": mean, "absolute_error": "median", "modal": "modal"}
-    return {"mode": "mode", "mean": mean, "sample": "pmf_sample"}.get(answer) or scalar[objective]

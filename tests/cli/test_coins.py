@@ -1,13 +1,20 @@
 import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 import typer
 
 from hallulab.cli.coins import coins
+from hallulab.cli.main import main
 from hallulab.errors import RefusedInputError
 from hallulab.records import RecordFile
 
-QUICK = {"flips": 200, "epochs": 1, "batch_size": 64, "seed": 3}
+QUICK = {"flips": 200, "epochs": 1, "batch_size": 64, "seed": 3, "rounds": 1}
+ROOT = Path(__file__).parents[2]
 
 
 def run_json(capsys, **options):
@@ -17,7 +24,7 @@ def run_json(capsys, **options):
 
 
 def test_json_is_one_object_with_the_contracts_keys(capsys):
-    result = run_json(capsys, coins_per_draw=3, rounds=2)
+    result = run_json(capsys, coins_per_draw=[3], rounds=2)
     assert (result["coins_per_draw"], result["flips"], result["variant"]) == (3, 200, "fixed")
     assert [r["seed"] for r in result["rounds"]] == [3, 4]
     (epoch,) = result["rounds"][0]["epochs"]
@@ -30,20 +37,60 @@ def test_json_is_one_object_with_the_contracts_keys(capsys):
     assert exact == pytest.approx(
         {"bayes_mean_ceil": 0.4535, "bayes_mean_rounded": 0.4993, "mode": 0.5160}, abs=5e-5
     )
+    (row,) = result["table"]
+    assert row["conditional_probability"]["exact"] == exact["bayes_mean_rounded"]
+    assert row["conditional_probability"]["n_rounds"] == 2
 
 
-def test_without_json_the_network_stands_above_the_exact_answers(capsys):
-    coins(**QUICK)
+def test_a_grid_has_every_combination_and_one_table(capsys, tmp_path):
+    found = run_json(
+        capsys, variant=["fixed", "paper_code"], objective=["squared_error", "cross_entropy"], out=tmp_path
+    )
+    assert found.keys() == {"runs", "table"}
+    assert [(run["variant"], run["objective"]) for run in found["runs"]] == [
+        ("fixed", "squared_error"), ("fixed", "cross_entropy"),
+        ("paper_code", "squared_error"), ("paper_code", "cross_entropy"),
+    ]  # fmt: skip
+    assert [row["answer"] for row in found["table"]] == [*("prediction", "mode", "mean", "sample")] * 2
+    assert found["table"][0]["hallucination_rate_difference"] is None
+    assert all(row["hallucination_rate_difference"]["n_rounds"] == 1 for row in found["table"][1:])
+    assert found["runs"][3]["records"] == str(tmp_path / "coins-N2-paper_code-cross_entropy.jsonl")
+
+
+def test_without_json_the_network_stands_beside_the_exact_answers(capsys):
+    coins(**(QUICK | {"rounds": 2}), variant=["paper_code"], objective=["cross_entropy"])
     lines = capsys.readouterr().out.splitlines()
-    assert "2 of 4 coins, 200 flips, epochs: 1, variant: fixed" in lines[0]
-    assert "network, seed 3" in lines[2]
-    assert "exact: most likely count" in lines[-1]
-    assert "0.6042" in lines[-1]
+    assert "2 of 4 coins, 200 flips, epochs: 1, rounds: 2, variant: paper_code" in lines[0]
+    names = [line.strip().split("  ")[0] for line in lines[2:14]]
+    assert names == [
+        "network, mode", "exact counterpart", "gap",
+        "network, mean", "exact counterpart", "gap",
+        "network, sample", "exact counterpart", "gap",
+        "exact: Bayes mean, rounded", "exact: Bayes mean, rounded up",
+        "exact: most likely count: the best possible",
+    ]  # fmt: skip
+    assert "0.6042" in lines[13]
+    # the mean answers with its ceiling, so 0.5 and, under the shifted law, 0.2396
+    assert "0.5000" in lines[6]
+    assert any("mean: P(right) as the public code scores" in line and "0.2396" in line for line in lines)
+    # one epoch has no rank correlation
+    assert any("–, rounds: 0, undefined: 2" in line for line in lines)
+
+
+def test_without_json_a_grid_ends_with_its_comparison(capsys):
+    coins(**(QUICK | {"rounds": 2}), objective=["squared_error", "modal"])
+    lines = capsys.readouterr().out.splitlines()
+    start = lines.index("All of them:")
+    assert lines[start + 2].strip().startswith("N 2, fixed, squared_error, prediction")
+    assert lines[start + 3].strip().startswith("N 2, fixed, modal, prediction")
+    reference, modal = lines[start + 7 : start + 9]
+    assert reference.split()[-2:] == ["–", "–"]
+    assert modal.rstrip().endswith("]")
 
 
 def test_out_keeps_records_and_finished_rounds_are_not_run_again(capsys, tmp_path):
     first = run_json(capsys, out=tmp_path / "run")
-    records = RecordFile(tmp_path / "run" / "coins.jsonl")
+    records = RecordFile(tmp_path / "run" / "coins-N2-fixed-squared_error.jsonl")
     n_records = len(records.read())
     more = run_json(capsys, out=tmp_path / "run", rounds=2)
     assert more["rounds"][0] == first["rounds"][0]
@@ -52,23 +99,73 @@ def test_out_keeps_records_and_finished_rounds_are_not_run_again(capsys, tmp_pat
     assert len(records.read()) == n_records + (n_records - 1)
 
 
+def test_a_killed_grid_goes_on_where_it_was(tmp_path):
+    """A kill without warning, while the second combination trains."""
+    options = ["--flips", "2000", "--epochs", "40", "--batch-size", "64", "--rounds", "2"]
+    command = [sys.executable, "-m", "hallulab", "coins", *options, "--out", str(tmp_path)]
+    grid = [*command, "--objective", "squared_error", "--objective", "modal"]
+    first = RecordFile(tmp_path / "coins-N2-fixed-squared_error.jsonl")
+    second = RecordFile(tmp_path / "coins-N2-fixed-modal.jsonl")
+    running = subprocess.Popen(grid, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        give_up = time.monotonic() + 200
+        # the settings and the points of 1 epoch at least
+        while len(second.read()) < 6 and running.poll() is None and time.monotonic() < give_up:
+            time.sleep(0.01)
+        assert running.poll() is None
+        running.send_signal(signal.SIGKILL)
+    finally:
+        running.kill()
+        running.communicate()
+    finished, killed = first.path.read_bytes(), len(second.read())
+    assert {r["seed"] for r in first.read() if r.get("epoch") == 40} == {0, 1}
+    assert not [r for r in second.read() if r.get("epoch") == 40]
+    done = subprocess.run([*grid, "--json"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert first.path.read_bytes() == finished
+    assert len(second.read()) > killed
+    squared, modal = json.loads(done.stdout)["runs"]
+    for run in (squared, modal):
+        assert [(r["seed"], [e["epoch"] for e in r["epochs"]]) for r in run["rounds"]] == [
+            (seed, list(range(1, 41))) for seed in (0, 1)
+        ]
+
+
 def test_a_mass_replaces_the_delta(capsys):
     assert run_json(capsys, hdr_mass=0.8)["delta"] is None
     assert run_json(capsys, hdr_mass=0.8, delta=0.2)["delta"] == 0.2
 
 
+def test_what_is_chosen_goes_before_the_papers_numbers(capsys):
+    settings = run_json(capsys, as_in_paper=True)["settings"]
+    assert (settings["learning_rate"], settings["batch_size"], settings["epochs"]) == (1e-4, 64, 1)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"coins_per_draw": 65}, "expected coins per draw as a whole number from 1 to 64, got 65"),
-        ({"flips": 5}, "expected flips as a whole number from 10"),
-        ({"hdr_mass": 1.5}, "expected an HDR mass between 0 and 1"),
-        ({"delta": 0.0}, "expected δ in"),
+        (["--coins-per-draw", "0"], "expected coins per draw as a whole number from 1 to 64, got 0"),
+        (["--coins-per-draw", "65"], "expected coins per draw as a whole number from 1 to 64, got 65"),
+        (["--flips", "9"], "expected flips as a whole number from 10"),
+        (["--objective", "huber"], "expected objective squared_error or absolute_error or"),
+        (["--variant", "public"], "expected variant fixed or paper_code, got 'public'"),
+        (["--hdr-mass", "1.5"], "expected an HDR mass between 0 and 1"),
+        (["--delta", "0"], "expected δ in"),
+        (["--device", "abacus"], "cannot use the device 'abacus'"),
+        (["--flips", "many"], "--flips"),
     ],
 )
-def test_refusals(options, words):
-    with pytest.raises(RefusedInputError, match=words):
-        coins(**(QUICK | options))
+def test_refusals_are_one_line_and_exit_code_2(capsys, options, words):
+    assert main(["coins", *options]) == 2
+    captured = capsys.readouterr()
+    assert words in captured.err
+    assert captured.err.count("\n") == 1
+    assert captured.out == ""
+
+
+def test_one_bad_combination_refuses_the_grid_before_it_trains(tmp_path):
+    with pytest.raises(RefusedInputError, match="got 65"):
+        coins(coins_per_draw=[2, 65], out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_an_out_that_is_a_file_is_refused_before_training(tmp_path):
@@ -80,7 +177,10 @@ def test_an_out_that_is_a_file_is_refused_before_training(tmp_path):
 def test_typer_understands_the_signature(capsys):
     app = typer.Typer()
     app.command()(coins)
-    app(["--flips", "200", "--epochs", "1", "--variant", "paper_code", "--json"], standalone_mode=False)
+    app(
+        ["--flips", "200", "--epochs", "1", "--rounds", "1", "--variant", "paper_code", "--json"],
+        standalone_mode=False,
+    )
     result = json.loads(capsys.readouterr().out)
     assert result["variant"] == "paper_code"
     assert result["choices"]["law"] == "shifted"
