@@ -35,7 +35,10 @@ def run_coins(
 
     Raises RefusedInputError when `records` belongs to a run with other settings.
     """
-    kept = _opened_records(settings, records) if records else ()
+    found = _records_of(settings, records) if records else []
+    if records and not found:
+        records.append({"kind": "settings", "settings": asdict(settings), "versions": library_versions()})
+    kept = _points_of(found)
     finished = _finished_seeds(settings, kept)
     yield from (point for point in kept if point.seed in finished)
     unfinished = [seed for seed in settings.seeds if seed not in finished]
@@ -82,7 +85,7 @@ def run_coin_grid(
     files = [RecordFile(records_path(folder, settings)) if folder else None for settings in grid]
     for settings, records in zip(grid, files, strict=True):
         if records:
-            _opened_records(settings, records)
+            _records_of(settings, records)
     for settings, records in zip(grid, files, strict=True):
         for event in run_coins(settings, records=records, device=device):
             yield settings, event
@@ -129,14 +132,10 @@ def _finished_seeds(settings: CoinSettings, points: Sequence[CoinPoint]) -> set[
     return {seed for seed in settings.seeds if all((seed, answer) in at_end for answer in answers)}
 
 
-def _opened_records(settings: CoinSettings, records: RecordFile) -> tuple[CoinPoint, ...]:
-    """Points of an earlier, perhaps killed run with these settings; writes the settings of a new one."""
+def _records_of(settings: CoinSettings, records: RecordFile) -> list[dict[str, Any]]:
+    """What an earlier, perhaps killed run with these settings left; refused when they were others."""
     found = records.read()
-    headers = [record for record in found if record.get("kind") == "settings"]
-    if not headers:
-        records.append({"kind": "settings", "settings": asdict(settings), "versions": library_versions()})
-        return ()
-    for header in headers:
+    for header in (record for record in found if record.get("kind") == "settings"):
         theirs = header.get("settings", {}) | {"rounds": settings.rounds}  # rounds can be added
         differing = [name for name, value in asdict(settings).items() if theirs.get(name) != value]
         if differing:
@@ -144,7 +143,7 @@ def _opened_records(settings: CoinSettings, records: RecordFile) -> tuple[CoinPo
                 f"expected a run with the same settings in {records.path}, got another "
                 f"{', '.join(differing)}: choose another folder"
             )
-    return _points_of(found)
+    return found
 
 
 def _read_run(records: RecordFile) -> CoinResult:

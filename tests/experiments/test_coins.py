@@ -168,6 +168,7 @@ def test_a_grid_that_cannot_keep_its_records_is_refused_before_it_trains(tmp_pat
     with pytest.raises(RefusedInputError, match="got another seed"):
         next(run_coin_grid((first, second), folder=tmp_path))
     assert trained == []
+    assert [result.settings.objective for result in read_runs(tmp_path)] == ["squared_error"]
 
 
 def test_runs_are_read_by_n_variant_and_objective(tmp_path):
