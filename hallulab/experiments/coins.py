@@ -1,6 +1,7 @@
 """The coin experiment: networks learn to count heads, exact truth beside them (Section 7.1 of [LHZSL])."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import closing
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,10 @@ import torch
 
 from hallulab.data.coins import CoinFlips, flip_draws, mean_heads
 from hallulab.errors import RefusedInputError
-from hallulab.experiments.coin_objectives import OBJECTIVES, Objective
+from hallulab.experiments.coin_objectives import OBJECTIVES
 from hallulab.experiments.coin_run import VARIANTS, CoinPoint, CoinSettings, CoinStep
 from hallulab.experiments.coin_summary import CoinResult
-from hallulab.models.coin_transformer import CoinTransformer, CoinTransformerSettings, build_coin_transformer
+from hallulab.experiments.coin_training import train_rounds
 from hallulab.records import RecordFile, library_versions
 from hallulab.scoring.coin_exact import MAX_EXACT_COINS_PER_DRAW, exact_scores
 from hallulab.scoring.coins import coin_pmf, score_answers
@@ -25,7 +26,7 @@ RECORDS_PATTERN = "coins-*.jsonl"
 
 def run_coins(
     settings: CoinSettings, *, records: RecordFile | None = None, device: torch.device | str = "cpu"
-) -> Iterator[CoinStep | CoinPoint]:
+) -> Generator[CoinStep | CoinPoint]:
     """Train all rounds together, yielding how far they are and every scored point; close it to stop.
 
     Args:
@@ -44,10 +45,12 @@ def run_coins(
     unfinished = [seed for seed in settings.seeds if seed not in finished]
     if not unfinished:
         return
-    for event in train_rounds(settings, unfinished, device=device):
-        if records and isinstance(event, CoinPoint):
-            records.append({"kind": "point"} | asdict(event))
-        yield event
+    # closed by hand: whoever closes this run wants its threads to end now
+    with closing(train_rounds(settings, unfinished, device=device)) as events:
+        for event in events:
+            if records and isinstance(event, CoinPoint):
+                records.append({"kind": "point"} | asdict(event))
+            yield event
 
 
 def coin_grid(
@@ -72,7 +75,7 @@ def coin_grid(
 
 def run_coin_grid(
     grid: Sequence[CoinSettings], *, folder: Path | None = None, device: torch.device | str = "cpu"
-) -> Iterator[tuple[CoinSettings, CoinStep | CoinPoint]]:
+) -> Generator[tuple[CoinSettings, CoinStep | CoinPoint]]:
     """Run after run, each event with the settings it belongs to; close it to stop.
 
     Args:
@@ -87,8 +90,9 @@ def run_coin_grid(
         if records:
             _records_of(settings, records)
     for settings, records in zip(grid, files, strict=True):
-        for event in run_coins(settings, records=records, device=device):
-            yield settings, event
+        with closing(run_coins(settings, records=records, device=device)) as events:
+            for event in events:
+                yield settings, event
 
 
 def records_path(folder: Path, settings: CoinSettings) -> Path:
@@ -184,117 +188,3 @@ def _grid_order(result: CoinResult) -> tuple[int, int, int]:
         list(VARIANTS).index(settings.variant),
         list(OBJECTIVES).index(settings.objective),
     )
-
-
-# Everything below goes when `coin_training` lands.
-def train_rounds(
-    settings: CoinSettings, seeds: Sequence[int], *, device: torch.device | str = "cpu"
-) -> Iterator[CoinStep | CoinPoint]:
-    """Each round in turn, from its initial weights through all epochs."""
-    for seed in seeds:
-        yield from _train_round(settings, seed, device)
-
-
-def _train_round(
-    settings: CoinSettings, seed: int, device: torch.device | str
-) -> Iterator[CoinStep | CoinPoint]:
-    objective = OBJECTIVES[settings.objective]
-    flips = flip_draws(settings.coins_per_draw, settings.flips, rng=np.random.default_rng([seed, 0]))
-    rng = np.random.default_rng([seed, 1])
-    train, held_out = flips.split(settings.held_out_share, rng=rng)
-    choices = settings.choices
-    shape = CoinTransformerSettings(
-        tokens=choices.tokens, dropout=choices.dropout,
-        n_outputs=objective.n_outputs(settings.coins_per_draw),
-    )  # fmt: skip
-    network = build_coin_transformer(settings.coins_per_draw, shape, seed=seed).to(device)
-    dropout = torch.Generator(device=device).manual_seed(seed) if choices.dropout else None
-    judge = _HeldOutJudge(held_out, settings, objective, device)
-    draws = torch.from_numpy(train.draws).to(device)
-    yield from judge.points(network, seed, epoch=0, train_loss=None)
-    optimiser = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, fused=True)
-    n_batches = -(-train.n_flips // settings.batch_size)
-    per_epoch = settings.points_per_epoch
-    scored_batches = {n_batches * k // per_epoch for k in range(1, per_epoch)}
-    for epoch in range(settings.epochs):
-        order = rng.permutation(train.n_flips)
-        loss_sum, n_seen = 0.0, 0
-        for batch in range(1, n_batches + 1):
-            rows = order[(batch - 1) * settings.batch_size : batch * settings.batch_size]
-            index = torch.from_numpy(train.draw_index[rows]).to(device)
-            heads = torch.from_numpy(train.heads[rows]).to(device)
-            outputs = network(draws[index], dropout_generator=dropout)
-            losses = objective.losses(outputs, settings.coins_per_draw)
-            loss = losses.gather(1, heads[:, None]).mean()
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            loss_sum, n_seen = loss_sum + loss.item() * len(rows), n_seen + len(rows)
-            yield CoinStep(epoch + batch / n_batches, loss_sum / n_seen)
-            if batch in scored_batches:
-                at = epoch + batch / n_batches
-                yield from judge.points(network, seed, epoch=at, train_loss=loss_sum / n_seen)
-        yield from judge.points(network, seed, epoch=epoch + 1, train_loss=loss_sum / n_seen)
-
-
-class _HeldOutJudge:
-    def __init__(
-        self, held_out: CoinFlips, settings: CoinSettings, objective: Objective, device: torch.device | str
-    ):
-        n = settings.coins_per_draw
-        counts = held_out.draw_counts
-        occurs = counts > 0
-        labels = held_out.draws[occurs]
-        self.settings, self.objective = settings, objective
-        self._counts = counts[occurs]
-        self._heads_counts = np.stack(
-            [
-                np.bincount(held_out.draw_index[held_out.heads == k], minlength=len(counts))
-                for k in range(n + 1)
-            ],
-            axis=1,
-        )[occurs]
-        self._labels = torch.from_numpy(labels).to(device)
-        self._pmf = coin_pmf(labels, n)
-        self._variant_pmf = coin_pmf(labels, n, law=settings.choices.law)
-        self._log_delta = settings.rule.log_delta(self._pmf)
-        self._best = float(np.average(self._pmf.max(axis=1), weights=self._counts))
-        rows = np.arange(len(labels))
-        self._bayes_mean_squared_error = self._squared_error(rows, mean_heads(labels, n), self._counts)
-
-    @torch.no_grad()
-    def points(
-        self, network: CoinTransformer, seed: int, *, epoch: float, train_loss: float | None
-    ) -> Iterator[CoinPoint]:
-        n = self.settings.coins_per_draw
-        outputs = torch.cat([network(labels) for labels in self._labels.split(1024)])
-        losses = self.objective.losses(outputs, n).double().cpu().numpy()
-        loss = float((losses * self._heads_counts).sum() / self._counts.sum())
-        for answer in self.objective.answers:
-            given = self.objective.answers_of(
-                outputs.double().cpu().numpy(), self._counts, answer,
-                rounding=self.settings.choices.rounding, rng=np.random.default_rng([seed, 2]),
-            )  # fmt: skip
-            r = given.rows
-            by_data = score_answers(self._pmf[r], self._log_delta[r], given.answers, given.counts)
-            by_variant = score_answers(self._variant_pmf[r], self._log_delta[r], given.answers, given.counts)
-            interval = by_data.hallucination_interval
-            squared_error = self._squared_error(r, given.answers, given.counts)
-            yield CoinPoint(
-                seed=seed, epoch=epoch, answer=answer, train_loss=train_loss,
-                validation_loss=loss if np.isfinite(loss) else None,
-                squared_error=squared_error if np.isfinite(squared_error) else None,
-                conditional_probability=by_variant.conditional_probability,
-                conditional_probability_data_law=by_data.conditional_probability,
-                hallucination_rate=by_data.hallucination_rate,
-                hallucination_interval=(interval.low, interval.high) if interval else None,
-                best_conditional_probability=self._best,
-                bayes_mean_squared_error=self._bayes_mean_squared_error,
-                n=by_data.n, n_missing=by_data.n_missing,
-            )  # fmt: skip
-
-    def _squared_error(self, rows, answers, counts) -> float:
-        """Mean of (answer − heads)², answers paired with the flips of their draw at random."""
-        shares = self._heads_counts / self._counts[:, None]
-        squares = (answers[:, None] - np.arange(shares.shape[1])) ** 2
-        return float(np.average((squares * shares[rows]).sum(axis=1), weights=counts))
