@@ -13,6 +13,7 @@ from hallulab.cli.doctor import doctor
 from hallulab.cli.examples import examples
 from hallulab.cli.frame import frame
 from hallulab.cli.paint import paint
+from hallulab.cli.report import report
 from hallulab.cli.score import score
 from hallulab.cli.train import train
 from hallulab.errors import HallulabError, RefusedInputError
@@ -26,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (ask, paint, coins, frame, score, examples, train, bars, doctor):
+for command in (ask, paint, coins, frame, score, report, examples, train, bars, doctor):
     app.command()(command)
 
 

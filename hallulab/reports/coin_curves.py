@@ -29,7 +29,7 @@ MAX_FAINT_ROUNDS = 10
 COMPARED = {
     "hallucination_rate": "hallucination rate (less is better)",
     "conditional_probability_data_law": "P(answer is right) (more is better)",
-    "squared_error": "squared error of the answer (less is better)",
+    "squared_error": "squared error (less is better)",
 }
 """fields of a summary row, with the title of their panel"""
 SAME_LINE_PX = 3.0

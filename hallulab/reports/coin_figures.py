@@ -28,6 +28,8 @@ ESTIMATOR_SYMBOLS = {
     "modal": "cross",
 }  # fmt: skip
 NETWORK = state_colour(0)
+LINE_ROOM = 1.3
+"""the line that decides may stand this far above the highest bar before the figure shows all probabilities"""
 EDGE = 0.5
 """how far beyond the possible counts, in heads, an answer is still drawn in its place"""
 PANEL_HEIGHT_PX = 215
@@ -58,7 +60,7 @@ def pmf_figure(
     probabilities = np.asarray(pmf, dtype=float)
     threshold = float(np.exp(estimators[0].verdict.states[0].threshold))
     heads = np.arange(len(probabilities))
-    top = max(float(probabilities.max()), threshold)
+    top = _scale_top(probabilities, threshold)
     figure = go.Figure()
     for is_inside, colour, name in ((True, INSIDE, "plausible"), (False, OUTSIDE, "a hallucination")):
         chosen = (probabilities > threshold) == is_inside
@@ -72,13 +74,13 @@ def pmf_figure(
     _add_network_answer(figure, network_answer, n_coins=len(heads) - 1, top=top)
     figure.add_hline(y=threshold, line={"color": NEUTRAL, "dash": "dash", "width": 2})
     figure.add_annotation(
-        text=f"dashed line: δ = {threshold:.3f}", xref="paper", yref="paper", x=0, y=1.02,
-        xanchor="left", yanchor="bottom", showarrow=False,
+        text=f"δ = {threshold:.3f}", xref="paper", x=1, y=threshold, xanchor="right", showarrow=False,
+        font={"color": "white"}, bgcolor="#4b5563", borderpad=3,
     )  # fmt: skip
     figure.update_xaxes(
         title_text="number of heads", dtick=max(1, len(heads) // 12), range=[-0.6, len(heads) - 0.4]
     )
-    figure.update_yaxes(title_text="probability", range=[0, 1.32 * top])
+    figure.update_yaxes(title_text="probability", range=[0, 1.52 * top])
     styled(figure, height_px=400)
     return figure.update_layout(barmode="overlay", legend={"y": -0.24, "yanchor": "top"}, margin={"t": 30})
 
@@ -139,9 +141,14 @@ def comparison_figure(rows: Sequence[SummaryRow]) -> go.Figure:
     styled(figure, height_px=round(height_px))
     figure.update_yaxes(showgrid=True, automargin=True)
     figure.update_xaxes(nticks=6)
-    return figure.update_layout(
-        margin=DOT_MARGIN_PX, legend={"y": 1.0, "yanchor": "bottom", "font": {"size": 11}}
-    )
+    plot_px = height_px - DOT_MARGIN_PX["t"] - DOT_MARGIN_PX["b"]
+    legend = {
+        "y": 1 + LEGEND_ROW_PX / plot_px,
+        "yanchor": "bottom",
+        "font": {"size": 11},
+        "itemsizing": "constant",
+    }
+    return figure.update_layout(margin=DOT_MARGIN_PX, legend=legend)
 
 
 def _add_dots(figure: go.Figure, panel: DotPanel, row: int) -> None:
@@ -192,7 +199,12 @@ def _add_panel(figure: go.Figure, panel: Panel, row: int, column: int) -> None:
     for curve in panel.curves:
         _add_curve(figure, curve, row, column)
     figure.update_yaxes(
-        title_text=panel.title, title_standoff=6, range=panel.y_range, nticks=6, row=row, col=column
+        title_text=panel.title if column == 1 else None,
+        title_standoff=6,
+        range=panel.y_range,
+        nticks=6,
+        row=row,
+        col=column,
     )
     figure.update_xaxes(range=[0, panel.n_epochs], row=row, col=column)
 
@@ -257,14 +269,22 @@ def _faint(colour: str, opacity: float) -> str:
     return f"rgba({red},{green},{blue},{opacity})"
 
 
+def _scale_top(probabilities: NDArray[np.float64], threshold: float) -> float:
+    """What the height is made for: the highest bar, so that the scale stays while the line is moved over the bars;
+    every probability once the line is far above them."""
+    peak = float(probabilities.max())
+    return peak if threshold <= LINE_ROOM * peak else 1.0
+
+
 def _add_flips(figure: go.Figure, flipped: ArrayLike | None) -> None:
     counts = np.zeros(0) if flipped is None else np.asarray(flipped, dtype=float)
     if not counts.sum():
         return
-    figure.add_scatter(
-        x=np.arange(len(counts)), y=counts / counts.sum(), mode="markers",
-        name=f"{int(counts.sum()):,} flips",
-        marker={"symbol": "line-ew", "size": 34, "line": {"color": state_colour(2), "width": 4}},
+    n_flips = int(counts.sum())
+    figure.add_bar(
+        x=np.arange(len(counts)), y=counts / n_flips, width=0.3,
+        name="1 flip" if n_flips == 1 else f"{n_flips:,} flips",
+        marker={"color": state_colour(2), "line": {"color": "white", "width": 1}},
         hovertemplate="%{x} heads came up in %{y:.3f} of the flips<extra></extra>",
     )  # fmt: skip
 
@@ -275,9 +295,14 @@ def _add_estimates(figure: go.Figure, estimators: Sequence[EstimatorVerdict], to
         title = estimator_title(estimator.name)
         if estimator.name == "bayes_mean":
             figure.add_scatter(
-                x=[estimator.answer] * 2, y=[0, 1.3 * top], mode="lines", name=title,
-                line={"color": state_colour(3), "width": 3, "dash": "dot"},
+                x=[estimator.answer] * 2, y=[0, 1.52 * top], mode="lines", name=title,
+                line={"color": state_colour(3), "width": 4, "dash": "dot"},
                 hovertemplate=f"{title}: {estimator.answer:g} heads<extra></extra>",
+            )  # fmt: skip
+            never = "" if estimator.answer == int(estimator.answer) else ": never happens"
+            figure.add_annotation(
+                text=f"<b>{title} {estimator.answer:.4g}</b>{never}", x=estimator.answer, y=1,
+                yref="paper", yanchor="bottom", showarrow=False, font={"size": 13},
             )  # fmt: skip
             continue
         if estimator.name not in ESTIMATOR_SYMBOLS:
