@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from hallulab.data.coins import CoinFlips, flip_draws, mean_heads
+from hallulab.data.coins import flip_draws
 from hallulab.errors import RefusedInputError
 from hallulab.experiments.coin_objectives import OBJECTIVES
 from hallulab.experiments.coin_run import VARIANTS, CoinPoint, CoinSettings, CoinStep
@@ -17,7 +17,6 @@ from hallulab.experiments.coin_summary import CoinResult
 from hallulab.experiments.coin_training import train_rounds
 from hallulab.records import RecordFile, library_versions
 from hallulab.scoring.coin_exact import MAX_EXACT_COINS_PER_DRAW, exact_scores
-from hallulab.scoring.coins import coin_pmf, score_answers
 
 MAX_DRAWS_FOR_TRUTH = 50_000
 """where draws that occurred stand for all: more of them cost memory and change no digit that is shown"""
