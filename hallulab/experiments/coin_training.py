@@ -4,7 +4,7 @@ import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from queue import SimpleQueue
 
 import numpy as np
@@ -29,7 +29,7 @@ TOKENS_PER_EVALUATION = 2_048
 
 def train_rounds(
     settings: CoinSettings, seeds: Sequence[int], *, device: torch.device | str = "cpu"
-) -> Iterator[CoinStep | CoinPoint]:
+) -> Generator[CoinStep | CoinPoint]:
     """Train one network per seed, all together; points of different seeds interleave. Close it to stop.
 
     A round computes the same whichever rounds it is trained beside, up to the last bits of its sums.

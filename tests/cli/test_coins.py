@@ -101,7 +101,7 @@ def test_out_keeps_records_and_finished_rounds_are_not_run_again(capsys, tmp_pat
 
 def test_a_killed_grid_goes_on_where_it_was(tmp_path):
     """A kill without warning, while the second combination trains."""
-    options = ["--flips", "2000", "--epochs", "40", "--batch-size", "64", "--rounds", "2"]
+    options = ["--flips", "1000", "--epochs", "20", "--batch-size", "64", "--rounds", "2"]
     command = [sys.executable, "-m", "hallulab", "coins", *options, "--out", str(tmp_path)]
     grid = [*command, "--objective", "squared_error", "--objective", "modal"]
     first = RecordFile(tmp_path / "coins-N2-fixed-squared_error.jsonl")
@@ -118,15 +118,15 @@ def test_a_killed_grid_goes_on_where_it_was(tmp_path):
         running.kill()
         running.communicate()
     finished, killed = first.path.read_bytes(), len(second.read())
-    assert {r["seed"] for r in first.read() if r.get("epoch") == 40} == {0, 1}
-    assert not [r for r in second.read() if r.get("epoch") == 40]
+    assert {r["seed"] for r in first.read() if r.get("epoch") == 20} == {0, 1}
+    assert not [r for r in second.read() if r.get("epoch") == 20]
     done = subprocess.run([*grid, "--json"], cwd=ROOT, capture_output=True, text=True, check=True)
     assert first.path.read_bytes() == finished
     assert len(second.read()) > killed
     squared, modal = json.loads(done.stdout)["runs"]
     for run in (squared, modal):
         assert [(r["seed"], [e["epoch"] for e in r["epochs"]]) for r in run["rounds"]] == [
-            (seed, list(range(1, 41))) for seed in (0, 1)
+            (seed, list(range(1, 21))) for seed in (0, 1)
         ]
 
 
