@@ -17,14 +17,17 @@ ROWS_PER_CHUNK = 65_536
 
 @dataclass(frozen=True)
 class CoinFlips:
-    """M times: N of the 2N coins drawn and flipped once each."""
+    """M times: N of the 2N coins drawn and flipped once each.
+
+    Small whole-number types, so that a million flips take a few megabytes: widen them before arithmetic.
+    """
 
     coins_per_draw: int
-    draws: NDArray[np.int64]
+    draws: NDArray[np.uint8]
     """the distinct draws that occur, labels ascending, shape (n_distinct, N)"""
-    draw_index: NDArray[np.int64]
-    """row of `draws` that was flipped, shape (M,)"""
-    heads: NDArray[np.int64]
+    draw_index: NDArray[np.uint16 | np.uint32]
+    """row of `draws` that was flipped, shape (M,); the smaller type that can hold it"""
+    heads: NDArray[np.uint8]
     """number of heads, shape (M,)"""
 
     @property
@@ -71,11 +74,12 @@ def check_coins_per_draw(coins_per_draw: Any) -> int:
 def labels_of(coin_numbers: Sequence[Any], coins_per_draw: int) -> NDArray[np.int64]:
     """Labels, ascending, of coins that people number from 1: coin k of the 2N lands heads with p = k/2N.
 
-    Raises RefusedInputError for none, a coin twice, or a coin that does not exist.
+    Raises RefusedInputError for none, more than exist, a coin twice, or a coin that does not exist.
     """
     n_coins = 2 * check_coins_per_draw(coins_per_draw)
     if not isinstance(coin_numbers, Sequence) or isinstance(coin_numbers, str) or not coin_numbers:
         raise RefusedInputError(f"expected at least one coin, got {coin_numbers!r}: choose a coin")
+    _check_number_of_coins(len(coin_numbers), n_coins)
     labels = sorted(check_whole("each coin", number, 1, n_coins) - 1 for number in coin_numbers)
     if len(set(labels)) < len(labels):
         raise RefusedInputError(f"expected different coins, got {list(coin_numbers)}: choose each coin once")
@@ -92,12 +96,12 @@ def head_probabilities(labels: ArrayLike, coins_per_draw: int) -> NDArray[np.flo
         labels: any shape.
         coins_per_draw: N.
     """
-    return (np.asarray(labels) + 1) / (2 * coins_per_draw)
+    return np.add(labels, 1, dtype=float) / (2 * coins_per_draw)
 
 
 def shifted_head_probabilities(labels: ArrayLike, coins_per_draw: int) -> NDArray[np.float64]:
     """label/2N: what the public code's evaluator takes for the probability of heads, one coin too low."""
-    return np.asarray(labels) / (2 * coins_per_draw)
+    return np.asarray(labels, dtype=float) / (2 * coins_per_draw)
 
 
 def mean_heads(labels: ArrayLike, coins_per_draw: int) -> NDArray[np.float64]:
@@ -108,7 +112,7 @@ def mean_heads(labels: ArrayLike, coins_per_draw: int) -> NDArray[np.float64]:
 
     Returns: shape (...).
     """
-    return (np.asarray(labels) + 1).sum(axis=-1) / (2 * coins_per_draw)
+    return np.add(labels, 1, dtype=float).sum(axis=-1) / (2 * coins_per_draw)
 
 
 def all_draws(coins_per_draw: int) -> NDArray[np.int64]:
@@ -128,16 +132,17 @@ def flip_draws(coins_per_draw: int, n_flips: int, *, rng: np.random.Generator) -
     """
     check_coins_per_draw(coins_per_draw)
     check_whole("flips", n_flips, 1, MAX_FLIPS)
-    # chunks bound the (M, 2N) random numbers that a draw needs; the labels fit a byte
-    chunks = [
-        _flip_chunk(coins_per_draw, min(ROWS_PER_CHUNK, n_flips - start), rng)
-        for start in range(0, n_flips, ROWS_PER_CHUNK)
-    ]
-    draws, draw_index = np.unique(
-        np.concatenate([labels for labels, _ in chunks]), axis=0, return_inverse=True
-    )
-    heads = np.concatenate([counts for _, counts in chunks])
-    return CoinFlips(coins_per_draw, draws.astype(np.int64), draw_index.reshape(-1), heads)
+    keys = np.empty((n_flips, -(-2 * coins_per_draw // 8)), dtype=np.uint8)
+    heads = np.empty(n_flips, dtype=np.uint8)
+    # chunks bound the (M, 2N) random numbers that a draw needs
+    for start in range(0, n_flips, ROWS_PER_CHUNK):
+        rows = slice(start, min(start + ROWS_PER_CHUNK, n_flips))
+        labels, heads[rows] = _flip_chunk(coins_per_draw, rows.stop - start, rng)
+        keys[rows] = _keys_of_labels(labels, coins_per_draw)
+    distinct, draw_index = np.unique(keys.view(f"S{keys.shape[1]}")[:, 0], return_inverse=True)
+    draws = _labels_of_keys(distinct.view(np.uint8).reshape(len(distinct), -1), coins_per_draw)
+    index_type = np.uint16 if len(draws) <= 2**16 else np.uint32
+    return CoinFlips(coins_per_draw, draws, draw_index.astype(index_type), heads)
 
 
 def flip_chosen(
@@ -151,9 +156,15 @@ def flip_chosen(
         n_flips: M.
 
     Returns: counts of 0 … n heads, shape (n + 1,).
+    Raises RefusedInputError for coins that do not exist.
     """
     check_whole("flips", n_flips, 0, MAX_FLIPS)
-    probabilities = head_probabilities(labels, coins_per_draw)
+    chosen = np.asarray(labels)
+    n_coins = 2 * check_coins_per_draw(coins_per_draw)
+    _check_number_of_coins(len(chosen), n_coins)
+    if ((chosen < 0) | (chosen >= n_coins)).any():
+        raise RefusedInputError(f"expected labels from 0 to {n_coins - 1}, got {chosen.tolist()}")
+    probabilities = head_probabilities(chosen, coins_per_draw)
     counts = np.zeros(len(probabilities) + 1, dtype=np.int64)
     for start in range(0, n_flips, ROWS_PER_CHUNK):
         n_rows = min(ROWS_PER_CHUNK, n_flips - start)
@@ -164,9 +175,40 @@ def flip_chosen(
 
 def _flip_chunk(
     coins_per_draw: int, n_rows: int, rng: np.random.Generator
-) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Sorted labels, shape (n_rows, N), and heads, shape (n_rows,)."""
+) -> tuple[NDArray[np.intp], NDArray[np.uint8]]:
+    """Labels in the order they were drawn, shape (n_rows, N), and heads, shape (n_rows,)."""
     ranks = rng.random((n_rows, 2 * coins_per_draw))
     labels = np.argpartition(ranks, coins_per_draw - 1, axis=1)[:, :coins_per_draw]
     flips = rng.random((n_rows, coins_per_draw)) < head_probabilities(labels, coins_per_draw)
-    return np.sort(labels, axis=1).astype(np.uint8), flips.sum(axis=1)
+    return labels, flips.sum(axis=1, dtype=np.uint8)
+
+
+def _keys_of_labels(labels: NDArray[np.intp], coins_per_draw: int) -> NDArray[np.uint8]:
+    """A bit per coin, 0 where it was drawn: as byte strings, these sort as the ascending labels do.
+
+    Args:
+        labels: shape (n, N).
+
+    Returns: shape (n, 2N / 8 rounded up).
+    """
+    left = np.ones((len(labels), 2 * coins_per_draw), dtype=np.bool_)
+    np.put_along_axis(left, labels, False, axis=1)
+    return np.packbits(left, axis=1)
+
+
+def _labels_of_keys(keys: NDArray[np.uint8], coins_per_draw: int) -> NDArray[np.uint8]:
+    """Labels, ascending, of each key, shape (n, N)."""
+    draws = np.empty((len(keys), coins_per_draw), dtype=np.uint8)
+    coins = np.arange(2 * coins_per_draw, dtype=np.uint8)
+    for start in range(0, len(keys), ROWS_PER_CHUNK):
+        left = np.unpackbits(keys[start : start + ROWS_PER_CHUNK], axis=1, count=2 * coins_per_draw)
+        drawn = np.broadcast_to(coins, left.shape)[left == 0]
+        draws[start : start + ROWS_PER_CHUNK] = drawn.reshape(-1, coins_per_draw)
+    return draws
+
+
+def _check_number_of_coins(n_chosen: int, n_coins: int) -> None:
+    if n_chosen > n_coins:
+        raise RefusedInputError(
+            f"expected at most {n_coins} coins, as many as there are, got {n_chosen}: choose fewer"
+        )

@@ -49,7 +49,7 @@ class CoinTransformer(nn.Module):
         Returns: shape (n, n_outputs).
         """
         # (n, N) labels, or (n, 1, N) with the labels as one real vector → (n, n_tokens, width)
-        x = self.embed(labels if self.settings.tokens == "coin" else labels.float().unsqueeze(1))
+        x = self.embed(labels.long() if self.settings.tokens == "coin" else labels.float().unsqueeze(1))
         for layer in self.layers:
             x = layer(x, dropout_generator)
         # no positions, and a mean at the end: the order of the coins carries nothing

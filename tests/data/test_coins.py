@@ -1,6 +1,9 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
+from hallulab.data import coins
 from hallulab.data.coins import (
     all_draws,
     flip_chosen,
@@ -34,6 +37,62 @@ def test_the_same_seed_flips_the_same():
     np.testing.assert_array_equal(one.heads, again.heads)
     np.testing.assert_array_equal(one.draws[one.draw_index], again.draws[again.draw_index])
     assert (one.heads != other.heads).any()
+
+
+def plain_flip_draws(coins_per_draw, n_flips, *, rng):
+    """Slow twin: every flip's labels as a row of a table."""
+    tables, heads = [], []
+    for start in range(0, n_flips, coins.ROWS_PER_CHUNK):
+        n_rows = min(coins.ROWS_PER_CHUNK, n_flips - start)
+        ranks = rng.random((n_rows, 2 * coins_per_draw))
+        labels = np.argpartition(ranks, coins_per_draw - 1, axis=1)[:, :coins_per_draw]
+        landed = rng.random((n_rows, coins_per_draw)) < (labels + 1) / (2 * coins_per_draw)
+        tables.append(np.sort(labels, axis=1))
+        heads.append(landed.sum(axis=1))
+    draws, index = np.unique(np.concatenate(tables), axis=0, return_inverse=True)
+    return draws, index.reshape(-1), np.concatenate(heads)
+
+
+@pytest.mark.parametrize("coins_per_draw", [1, 2, 3, 4, 5, 8, 9, 31, 32, 33, 64])
+def test_flips_are_those_of_a_plain_table(coins_per_draw, monkeypatch):
+    monkeypatch.setattr(coins, "ROWS_PER_CHUNK", 700)
+    found = flips(3, coins_per_draw, n_flips=2_000)
+    draws, index, heads = plain_flip_draws(coins_per_draw, 2_000, rng=np.random.default_rng(3))
+    np.testing.assert_array_equal(found.draws, draws)
+    np.testing.assert_array_equal(found.draw_index, index)
+    np.testing.assert_array_equal(found.heads, heads)
+
+
+@pytest.mark.parametrize(("coins_per_draw", "bytes_per_flip"), [(2, 36), (5, 42), (20, 80)])
+def test_memory_per_flip_is_small(coins_per_draw, bytes_per_flip, monkeypatch):
+    """A table of labels in eight bytes each would alone take 8N bytes per flip, and sorting it as much again."""
+    monkeypatch.setattr(coins, "ROWS_PER_CHUNK", 4_096)  # what a chunk needs does not grow with M
+    n_flips = 200_000
+    tracemalloc.start()
+    try:
+        found = flips(0, coins_per_draw, n_flips)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < bytes_per_flip * n_flips
+    few_draws = len(found.draws) <= 2**16
+    assert (found.heads.itemsize, found.draw_index.itemsize, found.draws.itemsize) == (
+        1,
+        2 if few_draws else 4,
+        1,
+    )
+    train, held_out = found.split(0.2, rng=np.random.default_rng(0))
+    assert train.draws is held_out.draws is found.draws
+    assert (train.heads.dtype, train.draw_index.dtype) == (found.heads.dtype, found.draw_index.dtype)
+
+
+def test_small_types_do_not_overflow():
+    # all 64 coins with the highest labels, 64 … 127
+    labels = np.arange(64, 128, dtype=np.uint8)
+    np.testing.assert_array_equal(head_probabilities(labels, 64), np.arange(65, 129) / 128)
+    np.testing.assert_array_equal(shifted_head_probabilities(labels, 64), np.arange(64, 128) / 128)
+    assert mean_heads(labels, 64) == sum(range(65, 129)) / 128
+    assert head_probabilities(labels, 64).dtype == mean_heads(labels, 64).dtype == np.float64
 
 
 def test_every_draw_is_n_different_coins_and_all_draws_are_equally_likely():
@@ -94,6 +153,7 @@ def test_refuses_too_few_or_too_many_coins(coins_per_draw):
         ([float("nan")], "got nan"),
         (["one"], "got 'one'"),
         ([True], "got True"),
+        ([1, 2, 3, 4, 1], "expected at most 4 coins, as many as there are, got 5: choose fewer"),
     ],
 )
 def test_refuses_coins_that_do_not_exist(numbers, words):
@@ -104,6 +164,18 @@ def test_refuses_coins_that_do_not_exist(numbers, words):
 def test_coin_k_of_2n_is_label_k_minus_1():
     assert labels_of([4, 1.0], 2).tolist() == [0, 3]
     np.testing.assert_array_equal(head_probabilities(labels_of([1, 4], 2), 2), [0.25, 1.0])
+
+
+def test_refuses_to_flip_coins_that_do_not_exist():
+    rng = np.random.default_rng(0)
+    with pytest.raises(RefusedInputError, match="expected at most 4 coins, as many as there are, got 5"):
+        flip_chosen([0, 1, 2, 3, 3], 2, 10, rng=rng)
+    with pytest.raises(RefusedInputError, match=r"expected labels from 0 to 3, got \[0, 4\]"):
+        flip_chosen([0, 4], 2, 10, rng=rng)
+    with pytest.raises(
+        RefusedInputError, match="expected coins per draw as a whole number from 1 to 64, got 65"
+    ):
+        flip_chosen([0], 65, 10, rng=rng)
 
 
 def test_refuses_more_flips_than_a_run_may_have():
