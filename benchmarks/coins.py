@@ -3,10 +3,10 @@
 Both do the same work in this one process: the same flips, network, optimiser, epochs and rounds, scored after each
 epoch. The plain loop is `plain_coins.py`. How to read the tables: "the plain loop takes" so many times as long as
 hallulab, from the first flip to the last score of all rounds. "Matrix products alone" is a floor that nobody who takes
-these products gets under: the operations of all training steps over the matrix rate of this machine, through the
-library that torch takes by default and through oneDNN. The second table says whether both learned the same thing: the
-interval of the difference, paired by round, should hold 0. Flips and their split are the same for both; initial
-weights and the order of batches are not.
+these products gets under: the operations of all training steps over the float32 matrix rate of this machine, as torch
+multiplies by default and as hallulab has it multiply (by oneDNN's kernels where those are quicker). The second table
+says whether both learned the same thing: the interval of the difference, paired by round, should hold 0. Flips and
+their split are the same for both; initial weights and the order of batches are not.
 
 Run it on an idle machine. torch's threads spin while they wait, as they do by default, because the plain loop is
 quicker so; where others want the cores too, spinning makes both slow.

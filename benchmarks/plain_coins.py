@@ -138,5 +138,5 @@ def plain_data(settings: CoinSettings, seed: int) -> tuple[TensorDataset, Tensor
 
 
 def _as_rows(flips: CoinFlips) -> TensorDataset:
-    labels = torch.from_numpy(flips.draws[flips.draw_index]).long()
+    labels = torch.from_numpy(flips.draws[flips.draw_index].astype(np.int64))
     return TensorDataset(labels, torch.from_numpy(flips.heads).float())

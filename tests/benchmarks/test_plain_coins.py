@@ -11,8 +11,9 @@ from benchmarks.plain_coins import (
     poisson_binomial,
     probability_of,
 )
-from hallulab.experiments import coins
+from hallulab.experiments import coin_training
 from hallulab.experiments.coin_run import CoinPoint, CoinSettings
+from hallulab.experiments.coins import run_coins
 from hallulab.models.coin_transformer import CoinTransformer, CoinTransformerSettings
 from hallulab.scoring.coins import poisson_binomial_pmf
 
@@ -63,9 +64,9 @@ def test_both_report_the_same_for_the_same_weights(variant, monkeypatch):
         copy_weights(plain[seed], network)
         return network
 
-    monkeypatch.setattr(coins, "build_coin_transformer", with_its_weights)
-    before_training = [e for e in coins.run_coins(chosen) if isinstance(e, CoinPoint) and e.epoch == 0]
-    assert [point.seed for point in before_training] == [0, 1]
+    monkeypatch.setattr(coin_training, "build_coin_transformer", with_its_weights)
+    before_training = [e for e in run_coins(chosen) if isinstance(e, CoinPoint) and e.epoch == 0]
+    assert {point.seed for point in before_training} == {0, 1}
     for point in before_training:
         theirs = plain_evaluation(plain[point.seed], plain_data(chosen, point.seed)[1], chosen)
         assert point.n == 200
@@ -79,7 +80,7 @@ def test_both_report_the_same_for_the_same_weights(variant, monkeypatch):
 def test_both_learn_the_same():
     # N = 2: the rounded mean is the most likely count of every draw, so a trained network gives the best answers
     chosen = settings(flips=2_000, epochs=4, batch_size=32, learning_rate=3e-4)
-    ours = [event for event in coins.run_coins(chosen) if isinstance(event, CoinPoint)][1:]
+    ours = [event for event in run_coins(chosen) if isinstance(event, CoinPoint)][1:]
     theirs = list(plain_round(chosen, 0))
     assert [epoch.epoch for epoch in theirs] == [point.epoch for point in ours] == [1, 2, 3, 4]
     # at its best epoch: single steps of this size still push a draw over a rounding edge and back
