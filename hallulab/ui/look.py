@@ -3,6 +3,7 @@
 import gradio as gr
 
 from hallulab.reports.figures import GRID, INSIDE, NEUTRAL, OUTSIDE
+from hallulab.ui.parts.coin_look import COIN_CSS
 
 CSS = f"""
 .gradio-container {{ max-width: 1180px !important; margin: 0 auto !important; }}
@@ -37,10 +38,11 @@ CSS = f"""
 .hl-table th, .hl-table td {{ text-align: left; padding: 6px 10px;
   border-bottom: 1px solid var(--border-color-primary) !important; }}
 .hl-table th {{ font-weight: 600; color: var(--body-text-color-subdued); }}
+.hl-table small {{ display: block; font-size: 0.82em; color: var(--body-text-color-subdued); white-space: nowrap; }}
 .hl-in, .hl-out {{ font-weight: 600; white-space: nowrap; }}
 .hl-in {{ color: color-mix(in srgb, {INSIDE} 80%, var(--body-text-color)); }}
 .hl-out {{ color: color-mix(in srgb, {OUTSIDE} 80%, var(--body-text-color)); }}
-"""
+{COIN_CSS}"""
 
 
 def theme() -> gr.themes.Base:

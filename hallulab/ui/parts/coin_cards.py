@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 
 from hallulab.densities.hcdr import Verdict
-from hallulab.experiments.coins import CoinPoint, CoinResult, CoinSettings, CoinStep
-from hallulab.reports.coin_figures import ESTIMATOR_TITLES
+from hallulab.experiments.coin_run import CoinPoint, CoinStep
+from hallulab.experiments.coin_summary import CoinResult, OverRounds, SummaryRow, summary_table
+from hallulab.reports.coin_words import ANSWER_TITLES, between, decimal, estimator_title, percent
 from hallulab.reports.figures import INSIDE, NEUTRAL, OUTSIDE
 from hallulab.scoring.coins import EstimatorVerdict
+from hallulab.ui.parts.coin_tables import gap, measured, number, table_html
 from hallulab.ui.parts.progress import progress_card
 from hallulab.ui.parts.verdict import pill
 
@@ -40,67 +42,128 @@ def coins_sentence(estimators: Sequence[EstimatorVerdict]) -> str:
 
 def estimator_table(estimators: Sequence[EstimatorVerdict]) -> str:
     """Answer, probability and verdict of every estimator."""
-    rows = "".join(
-        f"<tr><td>{ESTIMATOR_TITLES[estimator.name]}:<br><b>{_heads(estimator.answer)}</b></td>"
-        f"<td>{_percent(estimator.conditional_probability)}</td><td>{_short_pill(estimator.verdict)}</td></tr>"
+    rows = [
+        [
+            f"{estimator_title(estimator.name)}:<br><b>{_heads(estimator.answer)}</b>",
+            _percent(estimator.conditional_probability),
+            _short_pill(estimator.verdict),
+        ]
         for estimator in estimators
+    ]
+    return table_html(("answer", "right", "verdict"), rows)
+
+
+def result_card(result: CoinResult) -> str:
+    """What was learned, in two sentences that need no other."""
+    row = summary_table([result])[0]
+    right, halluc = row.conditional_probability_data_law, row.hallucination_rate
+    opening = _opening(result)
+    if row.epoch is None:
+        return _card(f"{opening} No epoch is finished in every round, so there is nothing to compare yet.")
+    if right.mean is None or halluc.mean is None:
+        return _card(f"{opening} The network’s answers are not numbers any more: lower the learning rate.")
+    learned = (
+        f"{opening} The network’s answer is right <b>{percent(right.mean)}</b> of the time{_spread(right)}; "
+        f"on the same flips no answer is right more than {percent(row.best_conditional_probability.mean)}."
     )
-    return _table(("answer", "right", "verdict"), rows)
-
-
-def result_card(result: CoinResult, opening: str) -> str:
-    """What the latest round has reached, beside what can be reached on the same flips."""
-    last = result.points[-1]
-    if last.conditional_probability_data_law is None or last.hallucination_interval is None:
-        sentence = "the network’s predictions are not numbers any more: lower the learning rate."
-        return f'<div class="hl-card" role="status"><p class="hl-sentence">{opening} {sentence}</p></div>'
-    low, high = last.hallucination_interval
-    return (
-        f'<div class="hl-card" role="status" style="--hl-tone:{NEUTRAL}"><p class="hl-sentence">{opening} '
-        f"the network’s answer is right <b>{_percent(last.conditional_probability_data_law)}</b> of the time; "
-        f"on the same flips no answer is right more than {_percent(last.best_conditional_probability)}. "
-        f"Its squared error is {_decimal(last.validation_loss)}, the exact average’s "
-        f"{_decimal(last.bayes_mean_loss)}. It hallucinates in {_percent(last.hallucination_rate)} of its answers "
-        f"(95 % interval {100 * low:.1f} to {100 * high:.1f} %, n = {last.n:,}).</p></div>"
+    if halluc.mean == halluc.exact == 0:
+        return _card(f"{learned} None of its answers falls below this line: raise δ to see that change.")
+    return _card(
+        f"{learned} It hallucinates in <b>{percent(halluc.mean)}</b> of its answers{_spread(halluc)}; "
+        f"trained to perfection it would in {percent(halluc.exact)}."
     )
 
 
 def result_table(result: CoinResult) -> str:
-    """Each round's last point, then the exact values of every estimator."""
-    rows: list[tuple[str, float | None, float | None, float | None]] = [
-        (
-            f"network, seed {seed}",
-            last.conditional_probability_data_law,
-            last.hallucination_rate,
-            last.validation_loss,
-        )
-        for seed in result.started_seeds
-        for last in result.round_points(seed)[-1:]
-    ]
-    for name, title in ESTIMATOR_TITLES.items():
-        exact = result.exact[name]
-        rows.append(
-            (
-                f"exact: {title}",
-                exact["conditional_probability"],
-                exact["hallucination_rate"],
-                exact["squared_error"],
-            )
-        )
-    cells = "".join(
-        f"<tr><td>{title}</td>" + "".join(f"<td>{_decimal(value)}</td>" for value in values) + "</tr>"
-        for title, *values in rows
-    )
-    return _table(("answer", "right", "halluc.", "squared error"), cells)
+    """The network beside what its objective can reach at best, with the gap, for each way to answer."""
+    rows: list[list[str]] = []
+    summary = [row for row in summary_table([result]) if row.epoch is not None]
+    for row in summary:
+        if len(summary) > 1:
+            rows.append([f"<b>{ANSWER_TITLES[row.answer]}</b>", "", "", ""])
+        quantities = [
+            ("right", row.conditional_probability_data_law, True),
+            ("hallucinates", row.hallucination_rate, True),
+            ("squared error", row.squared_error, False),
+        ]
+        if result.settings.choices.law == "shifted":
+            quantities.insert(1, ("right, by the public code’s law", row.conditional_probability, True))
+        rows += [
+            [
+                title,
+                measured(over, as_percent=as_percent),
+                number(over.exact, as_percent=as_percent),
+                gap(over.gap, as_percent=as_percent),
+            ]
+            for title, over, as_percent in quantities
+        ]
+    if not summary:
+        return ""
+    header = ("", "network", "perfect", "gap")
+    return table_html(header, rows) + _table_note(summary[0])
 
 
-def training_card(settings: CoinSettings, event: CoinStep | CoinPoint) -> str:
+def training_card(result: CoinResult, event: CoinStep | CoinPoint) -> str:
     """Where a running training is."""
-    which = f"Round {event.seed - settings.seed + 1} of {settings.rounds}, " if settings.rounds > 1 else ""
+    settings = result.settings
+    epoch = min(event.epoch, settings.epochs)
+    rounds = "" if settings.rounds == 1 else f", {settings.rounds} rounds at once"
     loss = "" if event.train_loss is None else f", loss {event.train_loss:.3f}"
-    message = f"{which or 'Training: '}epoch {event.epoch:.1f} of {settings.epochs}{loss}"
-    n_epochs_done = (event.seed - settings.seed) * settings.epochs + int(event.epoch)
-    return progress_card(message, n_epochs_done, settings.rounds * settings.epochs)
+    return progress_card(
+        f"Epoch {epoch:.1f} of {settings.epochs}{rounds}{loss}", round(10 * epoch), 10 * settings.epochs
+    )
+
+
+def _opening(result: CoinResult) -> str:
+    settings, seeds = result.settings, result.started_seeds
+    rounds = "" if settings.rounds == 1 else f", {settings.rounds} rounds"
+    if result.last_epoch == settings.epochs and len(seeds) == settings.rounds:
+        return f"Trained {settings.epochs} {'epoch' if settings.epochs == 1 else 'epochs'}{rounds}."
+    reached = max(point.epoch for point in result.points)
+    return f"Stopped after {reached:.2g} of {settings.epochs} epochs{rounds}."
+
+
+def _spread(over: OverRounds) -> str:
+    """The interval over rounds as an aside."""
+    if over.low is None:
+        return ""
+    if over.low == over.high:
+        return " in every round"
+    return f" ({between(over.low, over.high, as_percent=True)})"
+
+
+def _table_note(row: SummaryRow) -> str:
+    rounds = (
+        "one round: no interval"
+        if row.n_rounds == 1
+        else f"mean and 95 % interval over {row.n_rounds} rounds"
+    )
+    together = row.spearman
+    if together.mean is None:
+        moved = "The loss or P(right) stood still, so they have no rank correlation."
+    else:
+        moved = (
+            f"Rank correlation of training loss and P(right) over the epochs: {decimal(together.mean, 2)}"
+            f"{_plain_spread(together)}; −1 would mean that less loss always brings more right answers."
+        )
+    missing = f" {row.n_missing:,} answers were not numbers and are left out." if row.n_missing else ""
+    return (
+        f'<p class="hl-note">{row.n_flips_scored:,} flips kept from training, {rounds}. <b>Perfect</b>: the '
+        f"exact values of a network that has nothing left to learn from this objective.{missing} {moved}</p>"
+    )
+
+
+def _plain_spread(over: OverRounds) -> str:
+    if over.low is None or over.high is None:
+        return ""
+    return f" ({decimal(over.low, 2)} to {decimal(over.high, 2)})"
+
+
+def _card(sentence: str) -> str:
+    return (
+        f'<div class="hl-card" role="status" style="--hl-tone:{NEUTRAL}">'
+        f'<p class="hl-sentence">{sentence}</p></div>'
+    )
 
 
 def _short_pill(verdict: Verdict) -> str:
@@ -109,21 +172,9 @@ def _short_pill(verdict: Verdict) -> str:
     return f'<span class="hl-pill" style="--hl-tone:{tone}">{text}</span>'
 
 
-def _table(header: Sequence[str], rows: str) -> str:
-    cells = "".join(f"<th>{title}</th>" for title in header)
-    return (
-        f'<div class="hl-scroll"><table class="hl-table"><thead><tr>{cells}</tr></thead>'
-        f"<tbody>{rows}</tbody></table></div>"
-    )
-
-
 def _heads(count: float) -> str:
     return f"{count:.4g} {'head' if count == 1 else 'heads'}"
 
 
 def _percent(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:.3g} %"
-
-
-def _decimal(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"

@@ -1,67 +1,80 @@
-"""The Coins tab: chosen coins with their exact answers, and a network that learns to count heads live."""
+"""The Coins tab: chosen coins with their exact answers, and networks that learn to count heads live."""
 
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
 import gradio as gr
 import numpy as np
-import plotly.graph_objects as go
 
 from hallulab.data.coins import check_whole, flip_chosen, head_probabilities, labels_of
-from hallulab.errors import RefusedInputError
-from hallulab.experiments.coins import CoinPoint, CoinResult, CoinSettings, coin_result, coin_truth, run_coins
+from hallulab.experiments.coin_objectives import OBJECTIVES
+from hallulab.experiments.coin_run import CoinPoint, CoinSettings
+from hallulab.experiments.coins import coin_result, run_coins
 from hallulab.records import as_plain
-from hallulab.reports.coin_figures import loss_figure, pmf_figure, probability_figure
 from hallulab.scoring.coins import CoinRule, coin_pmf, judge_estimators
-from hallulab.ui.parts.coin_cards import (
-    coins_card,
-    coins_sentence,
-    estimator_table,
-    result_card,
-    result_table,
-    training_card,
+from hallulab.ui.parts.coin_cards import coins_sentence
+from hallulab.ui.parts.coin_chips import CHIPS_ID, coin_choices
+from hallulab.ui.parts.coin_drag import DELTA_ID, DRAG_SCRIPT, PMF_ID
+from hallulab.ui.parts.coin_files import EXPORTS, SAVE_SCRIPT, exports_enabled, made_file
+from hallulab.ui.parts.coin_flips import FLIPS_PER_PRESS, SECONDS_PER_PICTURE
+from hallulab.ui.parts.coin_look import FLIP_BUTTONS_ID
+from hallulab.ui.parts.coin_play import (
+    BY_DELTA,
+    BY_MASS,
+    FLIP_MANY,
+    CoinChoice,
+    first_coins,
+    flip_many,
+    flip_on,
+    flip_once,
+    offer_coins,
+    show_coins,
+    start_again,
 )
-from hallulab.ui.parts.controls import UNQUEUED, random_seed, shown_plot, stop_enabled, wire_stop
+from hallulab.ui.parts.coin_runs import NO_RUNS
+from hallulab.ui.parts.coin_training import (
+    MAX_SHOWN_COINS,
+    NOT_TRAINED,
+    paper_numbers,
+    settled,
+    train_live,
+    visitor_settings,
+)
+from hallulab.ui.parts.controls import UNQUEUED, random_seed, stop_enabled, wire_stop
 from hallulab.ui.parts.errors import shown_to_visitor
-from hallulab.ui.parts.progress import idle_card, progress_card
+from hallulab.ui.parts.progress import idle_card
 from hallulab.ui.session import DEVICE, Session
 
-MAX_SHOWN_COINS = 8
-"""the largest N whose 2N coins fit on a small screen"""
-FLIPS_PER_PRESS = 10_000
-MAX_TRAINED_COINS, MAX_TRAINED, MAX_STEPS = MAX_SHOWN_COINS, 5_000_000, 50_000
-"""coins per draw, flips × epochs × rounds, and those per batch, that one visitor may train with"""
-TRAINING_FIELDS = (
-    "coins_per_draw", "flips", "epochs", "batch_size", "learning_rate", "rounds", "seed", "variant",
-)  # fmt: skip
-"""settings in the order in which the page sends them"""
-SECONDS_PER_FRAME = 0.7
-"""how often the curves are drawn anew while training"""
-BY_DELTA, BY_MASS = "probability δ", "HDR mass"
 DEFAULTS = CoinSettings()
 
 INTRO = """
-<p class="hl-note">Each coin lands heads with its own probability, so every number here is known exactly. The best
+<p class="hl-note">Each coin lands heads with its own chance, so every number here is known exactly. The best
 answer by squared error is the <b>average</b> number of heads, and an average may be a count that
 <b>never happens</b>.</p>
 """
 TRAINING_INTRO = """
-<h3>Train a network to count heads</h3>
-<p class="hl-note">It sees which N coins were drawn and predicts the number of heads. Its loss reaches the least
-possible, and its answers are still wrong as often as the exact numbers say they must be.</p>
+<h3>Train networks to count heads</h3>
+<p class="hl-note">They see which N coins were drawn and predict the number of heads. Their loss falls to the least
+possible, and their answers stay wrong as often as the exact numbers say they must.</p>
 """
+RUNS_TITLE = "<h3>Trainings of this visit</h3>"
 HOW_TO_READ = f"""
-- **Coin k** of the 2N lands heads with probability k/2N.
+- **Coin k** of the 2N lands heads with probability k/2N; its rim is lit that far round.
 - **Bars:** the exact probability of each number of heads. Above the dashed line an answer is plausible; at or below
   it the answer is a hallucination.
-- **{BY_DELTA.capitalize()}** sets that line by hand; **{BY_MASS}** sets it so that plausible counts hold it.
-- **P(its answer is right):** the exact probability of the network’s answer, averaged over flips kept from training.
-  They are a sample, so the curve may end a hair above or below the exact line, the average over all draws.
+- **{BY_DELTA.capitalize()}** sets that line by hand: drag it, or use the slider. **{BY_MASS}** sets it so that
+  plausible counts hold that share of the flips.
+- **Off the exact bars** is the total variation distance: the share of flips that would have to fall differently to
+  match the bars. **Chance alone leaves** is its exact average for that many fair flips.
+- **Right:** the exact probability of the network’s answer, averaged over flips kept from training. They are a
+  sample, so it may end a hair above or below the exact value, the average over all draws.
+- **Bands** are 95 % intervals of the mean over rounds: new flips, new initial weights.
 - **fixed** gives the network one token per coin and rounds its prediction. **paper_code** does what the public code
   of the paper does: all labels in one token, rounding up, and a scoring law that is one coin too low.
+- **Cross-entropy** gives every count a probability, and can then answer with the most likely count, the rounded
+  mean, or a sample.
 """
 
 
@@ -71,63 +84,6 @@ class CoinsTab:
 
     coins: gr.CheckboxGroup
     result: gr.State
-
-
-def coin_choices(coins_per_draw: int) -> list[tuple[str, int]]:
-    """The 2N coins with their probability of heads, numbered from 1."""
-    return [
-        (f"coin {label + 1} · heads {probability:.0%}".replace("%", " %"), label + 1)
-        for label, probability in enumerate(head_probabilities(range(2 * coins_per_draw), coins_per_draw))
-    ]
-
-
-def first_coins(coins_per_draw: int) -> list[int]:
-    """N coins to start with, whose average number of heads is not whole."""
-    coins = list(range(2, 2 * coins_per_draw + 1, 2))
-    return coins if coins_per_draw % 2 == 0 else [*coins[:-1], 2 * coins_per_draw - 1]
-
-
-def offer_coins(coins_per_draw: float) -> Any:
-    """The coins of another N, with N of them chosen."""
-    n = int(coins_per_draw)
-    return gr.CheckboxGroup(choices=coin_choices(n), value=first_coins(n))
-
-
-def show_coins(
-    coins_per_draw: float,
-    coins: Sequence[int],
-    judge_by: str,
-    delta: float | None,
-    hdr_mass: float,
-    flipped: Any,
-) -> tuple[str, go.Figure | None, str]:
-    """Sentence, pmf and table of the chosen coins; what `flip_more` kept is drawn if it is of these coins."""
-    if not coins:
-        return idle_card("Choose at least one coin."), None, ""
-    with shown_to_visitor():
-        rule = _rule(judge_by, delta, hdr_mass)
-        labels = labels_of(coins, int(coins_per_draw))
-        estimators = judge_estimators(labels, int(coins_per_draw), rule)
-    pmf = coin_pmf(labels, int(coins_per_draw))
-    counts = flipped["counts"] if flipped and flipped["of"] == [coins_per_draw, *labels.tolist()] else None
-    return (
-        coins_card(estimators),
-        pmf_figure(pmf, estimators, flipped=counts),
-        estimator_table(estimators),
-    )
-
-
-def flip_more(coins_per_draw: float, coins: Sequence[int], seed: float, flipped: Any, *, flips: int) -> Any:
-    """The counts so far with `flips` more flips of the same coins; each press continues the seed's flips."""
-    if not coins:
-        raise gr.Error("Choose at least one coin to flip.", print_exception=False)
-    with shown_to_visitor():
-        labels = labels_of(coins, int(coins_per_draw))
-        seed = check_whole("seed", seed, 0, 2**32 - 1)
-    of = [coins_per_draw, *labels.tolist()]
-    before = np.array(flipped["counts"] if flipped and flipped["of"] == of else [0] * (len(labels) + 1))
-    rng = np.random.default_rng([seed, int(before.sum())])
-    return {"of": of, "counts": (before + flip_chosen(labels, int(coins_per_draw), flips, rng=rng)).tolist()}
 
 
 def flip_coins(
@@ -177,17 +133,13 @@ def flip_coins(
     return as_plain(record)
 
 
-def train_live(
+def train_as_shown(
     session: Session, judge_by: str, delta: float | None, hdr_mass: float, *values: Any
 ) -> Iterator[tuple[Any, ...]]:
-    """Train and yield (card, loss curve, probability curve, table, record, result); closing it stops it.
-
-    Args:
-        values: what the visitor set, in the order of `TRAINING_FIELDS`.
-    """
+    """Train by the line that the page shows; yields as `train_live`."""
     with shown_to_visitor():
-        chosen = dict(zip(TRAINING_FIELDS, values, strict=True))
-        yield from _frames(session, _visitor_settings(_rule(judge_by, delta, hdr_mass), **chosen))
+        rule = CoinRule(hdr_mass, delta if judge_by == BY_DELTA else None)
+    yield from train_live(session, rule, *values)
 
 
 def train_endpoint(session: Session) -> Callable[..., dict[str, Any]]:
@@ -204,12 +156,14 @@ def train_endpoint(session: Session) -> Callable[..., dict[str, Any]]:
         variant: str = DEFAULTS.variant,
         delta: float | None = None,
         hdr_mass: float | None = None,
+        objective: str = DEFAULTS.objective,
     ) -> dict[str, Any]:
-        """Train a network to count heads: the JSON of `hallulab coins`."""
+        """Train networks to count heads: the JSON of `hallulab coins`."""
         with shown_to_visitor():
-            settings = _visitor_settings(
+            settings = visitor_settings(
                 _endpoint_rule(delta, hdr_mass), coins_per_draw=coins_per_draw, flips=flips, epochs=epochs,
                 batch_size=batch_size, learning_rate=learning_rate, rounds=rounds, seed=seed, variant=variant,
+                objective=objective,
             )  # fmt: skip
             with session.engine.job("coins"):
                 points = [event for event in run_coins(settings) if isinstance(event, CoinPoint)]
@@ -218,59 +172,58 @@ def train_endpoint(session: Session) -> Callable[..., dict[str, Any]]:
     return train_coins
 
 
-def stopped(result: CoinResult | None) -> tuple[Any, ...]:
-    """After Stop: what was trained so far stays on the page."""
-    if result is None or not result.points:
-        return idle_card("Stopped before the first step."), stop_enabled(False)
-    last = result.points[-1]
-    return (
-        result_card(result, f"Stopped after {last.epoch:.2g} of {result.settings.epochs} epochs. So far:"),
-        stop_enabled(False),
-    )
-
-
-def paper_numbers() -> tuple[int, int, float, int]:
-    """Epochs, batch size, learning rate and rounds of the paper."""
-    paper = DEFAULTS.as_in_paper()
-    return paper.epochs, paper.batch_size, paper.learning_rate, paper.rounds
-
-
 def build_coins_tab(session: Session) -> CoinsTab:
     """Lay the tab out and wire it."""
     n = DEFAULTS.coins_per_draw
-    card, figure, table_html = show_coins(
-        n, first_coins(n), BY_DELTA, DEFAULTS.delta, DEFAULTS.hdr_mass, None
-    )
-    flipped, result = gr.State(), gr.State()
+    first = CoinChoice(n, first_coins(n), BY_DELTA, DEFAULTS.delta, DEFAULTS.hdr_mass, DEFAULTS.seed)
+    card, table_html, figure, flips_html, chips_html = show_coins(None, *vars(first).values())
+    tally, steps, result, runs = gr.State(), gr.State(()), gr.State(), gr.State(())
+    clock = gr.Timer(SECONDS_PER_PICTURE, active=False)
     gr.HTML(INTRO)
     with gr.Row():
         with gr.Column(scale=4, min_width=320):
             coins_per_draw = gr.Slider(
                 1, MAX_SHOWN_COINS, n, step=1, label="N: coins per draw", info="There are 2N coins."
             )
-            coins = gr.CheckboxGroup(coin_choices(n), value=first_coins(n), label="Coins to flip: click them")
-            with gr.Row():
-                flip_once = gr.Button("Flip once", size="md")
-                flip_many = gr.Button(f"Flip {FLIPS_PER_PRESS:,} times", size="md")
-            judge_by = gr.Radio([BY_DELTA, BY_MASS], value=BY_DELTA, label="Plausible is decided by")
-            delta = gr.Slider(
-                0.01, 1, DEFAULTS.delta, step=0.01, label="δ: at most this probable is a hallucination"
+            coins = gr.CheckboxGroup(
+                coin_choices(n),
+                value=first_coins(n),
+                label="Click coins to choose them: each shows its chance of heads",
+                elem_id=CHIPS_ID,
             )
+            chips = gr.HTML(chips_html)
+            with gr.Row(elem_id=FLIP_BUTTONS_ID):
+                once = gr.Button("Flip once", size="md", scale=3, min_width=80)
+                many = gr.Button(FLIP_MANY, size="md", variant="primary", scale=5, min_width=136)
+                again = gr.Button("Start again", size="md", scale=3, min_width=80)
+            flips_panel = gr.HTML(flips_html)
+        with gr.Column(scale=6, min_width=320):
+            verdict = gr.HTML(card)
+            pmf = gr.Plot(figure, show_label=False, elem_id=PMF_ID)
+            gr.HTML(js_on_load=DRAG_SCRIPT)
+            delta = gr.Slider(
+                0.01, 1, DEFAULTS.delta, step=0.01, elem_id=DELTA_ID,
+                label="δ: at most this probable is a hallucination", info="Or drag the dashed line.",
+            )  # fmt: skip
             hdr_mass = gr.Slider(
                 0.05, 0.99, DEFAULTS.hdr_mass, step=0.01, visible=False,
                 label="HDR mass: share of flips inside",
             )  # fmt: skip
-        with gr.Column(scale=6, min_width=320):
-            sentence = gr.HTML(card)
-            pmf = gr.Plot(figure, show_label=False)
-            table = gr.HTML(table_html)
+            judge_by = gr.Radio([BY_DELTA, BY_MASS], value=BY_DELTA, label="Plausible is decided by")
+    table = gr.HTML(table_html)
     gr.HTML(TRAINING_INTRO)
     with gr.Row():
+        objective = gr.Radio(
+            [(objective.title, name) for name, objective in OBJECTIVES.items()],
+            value=DEFAULTS.objective, label="Objective: what training minimises", scale=5,
+            min_width=320,
+        )  # fmt: skip
         variant = gr.Radio(
-            ["fixed", "paper_code"], value=DEFAULTS.variant, label="Variant", scale=3,
+            ["fixed", "paper_code"], value=DEFAULTS.variant, label="Variant", scale=3, min_width=320,
             info="paper_code repeats the public code, its slips included.",
         )  # fmt: skip
-        start = gr.Button("Train live", variant="primary", scale=2)
+    with gr.Row():
+        start = gr.Button("Train live", variant="primary", scale=3)
         stop = gr.Button("Stop", variant="stop", scale=1, interactive=False)
     with gr.Accordion("Training settings", open=False):
         with gr.Row():
@@ -284,104 +237,63 @@ def build_coins_tab(session: Session) -> CoinsTab:
         with gr.Row():
             new_seed = gr.Button("🎲 Random seed", size="sm")
             as_in_paper = gr.Button("The paper’s numbers (slower)", size="sm")
-    status = gr.HTML(idle_card("Not trained yet: press “Train live”."))
-    with gr.Row():
-        with gr.Column(min_width=320):
-            loss = gr.Plot(show_label=False, visible=False)
-        with gr.Column(min_width=320):
-            probability = gr.Plot(show_label=False, visible=False)
+    status = gr.HTML(idle_card(NOT_TRAINED))
+    curves = gr.Plot(show_label=False, visible=False)
     totals = gr.HTML()
+    with gr.Row():
+        exports = [gr.Button(f"Save {kind}", size="sm", interactive=False, min_width=120) for kind in EXPORTS]
+    file = gr.DownloadButton(visible=False)
+    gr.HTML(RUNS_TITLE)
+    runs_html = gr.HTML(NO_RUNS)
+    forget = gr.Button("Clear these trainings", size="sm", visible=False)
     with gr.Accordion("How to read this", open=False):
         gr.Markdown(HOW_TO_READ)
     with gr.Accordion("Receipt (JSON): everything that repeats this training", open=False):
         record = gr.JSON(show_label=False)
 
-    chosen = [coins_per_draw, coins, judge_by, delta, hdr_mass, flipped]
+    chosen = [coins_per_draw, coins, judge_by, delta, hdr_mass, seed]
+    flipping = [tally, steps, clock, many, pmf, flips_panel, chips]
     coins_per_draw.change(offer_coins, coins_per_draw, coins, **UNQUEUED)
     judge_by.change(
         lambda by: (gr.Slider(visible=by == BY_DELTA), gr.Slider(visible=by == BY_MASS)),
         judge_by, [delta, hdr_mass], **UNQUEUED,
     )  # fmt: skip
     gr.on(
-        [coins.change, judge_by.change, delta.change, hdr_mass.change],
-        show_coins, chosen, [sentence, pmf, table], trigger_mode="always_last", **UNQUEUED,
+        [coins.change, judge_by.change, delta.change, hdr_mass.change, seed.change],
+        show_coins, [tally, *chosen], [verdict, table, pmf, flips_panel, chips],
+        trigger_mode="always_last", **UNQUEUED,
     )  # fmt: skip
-    for button, n_flips in ((flip_once, 1), (flip_many, FLIPS_PER_PRESS)):
-        flipping = button.click(
-            partial(flip_more, flips=n_flips), [coins_per_draw, coins, seed, flipped], flipped, **UNQUEUED
-        )
-        flipping.success(show_coins, chosen, [sentence, pmf, table], **UNQUEUED)
+    once.click(flip_once, [tally, steps, *chosen], flipping, trigger_mode="multiple", **UNQUEUED)
+    many.click(flip_many, [tally, steps, *chosen], flipping, **UNQUEUED)
+    clock.tick(flip_on, [tally, steps, *chosen], flipping, **UNQUEUED)
+    again.click(start_again, chosen, flipping, **UNQUEUED)
+
     new_seed.click(random_seed, None, seed, **UNQUEUED)
     as_in_paper.click(paper_numbers, None, [epochs, batch_size, learning_rate, rounds], **UNQUEUED)
-    starting = start.click(lambda: (stop_enabled(True), None), None, [stop, result], **UNQUEUED)
+    starting = start.click(
+        lambda: (stop_enabled(True), None, "", *exports_enabled(False)),
+        None, [stop, result, totals, *exports], **UNQUEUED,
+    )  # fmt: skip
     training = starting.then(
-        partial(train_live, session),
+        partial(train_as_shown, session),
         [
             judge_by, delta, hdr_mass,
-            coins_per_draw, flips, epochs, batch_size, learning_rate, rounds, seed, variant,
+            coins_per_draw, flips, epochs, batch_size, learning_rate, rounds, seed, variant, objective,
         ],
-        [status, loss, probability, totals, record, result],
+        [status, curves, result],
         concurrency_id=DEVICE, concurrency_limit=1, api_visibility="private", show_progress="hidden",
     )  # fmt: skip
     training.then(partial(stop_enabled, False), None, stop, **UNQUEUED)
-    wire_stop(stop, training, stopped, result, [status, stop])
+    left = [status, stop, totals, record, runs, runs_html, forget, *exports]
+    training.success(settled, [result, runs], left, **UNQUEUED)
+    wire_stop(stop, training, settled, [result, runs], left)
+    for kind, button in zip(EXPORTS, exports, strict=True):
+        making = button.click(partial(made_file, kind, file.GRADIO_CACHE), result, file, **UNQUEUED)
+        making.success(None, file, None, js=SAVE_SCRIPT, **UNQUEUED)
+    forget.click(lambda: ((), NO_RUNS, gr.Button(visible=False)), None, [runs, runs_html, forget], **UNQUEUED)
     gr.api(flip_coins, api_name="flip_coins")
     gr.api(train_endpoint(session), api_name="train_coins", concurrency_id=DEVICE, concurrency_limit=1)
     return CoinsTab(coins, result)
-
-
-def _frames(session: Session, settings: CoinSettings) -> Iterator[tuple[Any, ...]]:
-    with session.engine.enter("coins") as ticket:
-        for position in ticket.positions():
-            yield (progress_card(f"Waiting: {position} in front of you."), *_unchanged(5))
-        points: list[CoinPoint] = []
-        exact = coin_truth(settings)
-        drawn_at = -SECONDS_PER_FRAME
-        for event in run_coins(settings):
-            if isinstance(event, CoinPoint):
-                points.append(event)
-            if time.monotonic() - drawn_at >= SECONDS_PER_FRAME:
-                yield _frame(CoinResult(settings, tuple(points), exact), training_card(settings, event))
-                drawn_at = time.monotonic()
-    result = CoinResult(settings, tuple(points), exact)
-    yield _frame(result, result_card(result, "Trained:"))
-
-
-def _frame(result: CoinResult, card: str) -> tuple[Any, ...]:
-    """All panels of a training as far as it has come."""
-    return (
-        card, shown_plot(loss_figure(result)), shown_plot(probability_figure(result)),
-        result_table(result),
-        as_plain(result.to_json()), result,
-    )  # fmt: skip
-
-
-def _unchanged(n: int) -> tuple[Any, ...]:
-    return tuple(gr.skip() for _ in range(n))
-
-
-def _visitor_settings(rule: CoinRule, **values: Any) -> CoinSettings:
-    """Settings from what a visitor sent; refused when they would hold the device for long."""
-    check_whole("coins per draw on this page", values["coins_per_draw"], 1, MAX_TRAINED_COINS)
-    # JSON and sliders may write a whole number as 2.0
-    whole: dict[str, Any] = {
-        name: int(v) if isinstance(v, float) and v.is_integer() else v for name, v in values.items()
-    }
-    settings = CoinSettings(**whole, delta=rule.delta, hdr_mass=rule.hdr_mass)
-    n_trained = settings.flips * settings.epochs * settings.rounds
-    for n, most, what in (
-        (n_trained, MAX_TRAINED, "flips × epochs × rounds"),
-        (n_trained // settings.batch_size, MAX_STEPS, "flips × epochs × rounds / batch size"),
-    ):
-        if n > most:
-            raise RefusedInputError(
-                f"expected at most {most:,} {what} on this page, got {n:,}: lower one, or use the command line"
-            )
-    return settings
-
-
-def _rule(judge_by: str, delta: float | None, hdr_mass: float) -> CoinRule:
-    return CoinRule(hdr_mass, delta if judge_by == BY_DELTA else None)
 
 
 def _endpoint_rule(delta: float | None, hdr_mass: float | None) -> CoinRule:

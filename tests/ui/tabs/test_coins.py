@@ -1,29 +1,43 @@
+import csv
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import gradio as gr
+import numpy as np
 import pytest
 
 from hallulab.engine.job_queue import JobQueue
-from hallulab.experiments.coins import CoinResult, CoinSettings
+from hallulab.experiments.coin_run import CoinSettings
+from hallulab.experiments.coin_summary import CoinResult
 from hallulab.scoring.coins import CoinRule, judge_estimators
-from hallulab.ui.parts.coin_cards import coins_sentence
-from hallulab.ui.session import Session
-from hallulab.ui.tabs import coins
-from hallulab.ui.tabs.coins import (
+from hallulab.ui.parts import coin_training
+from hallulab.ui.parts.coin_cards import coins_sentence, result_card, result_table
+from hallulab.ui.parts.coin_chips import chips_style, coin_choices, flips_panel
+from hallulab.ui.parts.coin_files import EXPORTS, made_file
+from hallulab.ui.parts.coin_flips import ANIMATED_TOTALS, FLIPS_PER_PRESS, CoinTally, animated_steps
+from hallulab.ui.parts.coin_play import (
     BY_DELTA,
     BY_MASS,
-    build_coins_tab,
-    coin_choices,
+    FLIP_MANY,
+    STOP_FLIPPING,
     first_coins,
-    flip_coins,
-    flip_more,
+    flip_many,
+    flip_on,
+    flip_once,
     offer_coins,
-    paper_numbers,
     show_coins,
-    stopped,
-    train_endpoint,
-    train_live,
+    start_again,
 )
+from hallulab.ui.parts.coin_runs import MAX_RUNS, remembered, runs_table
+from hallulab.ui.parts.coin_tables import gap
+from hallulab.ui.parts.coin_training import MAX_STEPS, MAX_TRAINED, paper_numbers, settled
+from hallulab.ui.session import Session
+from hallulab.ui.tabs.coins import build_coins_tab, flip_coins, train_as_shown, train_endpoint
+
+TALLY = CoinTally(2, (1, 3), seed=7)
 
 
 @pytest.fixture
@@ -36,9 +50,9 @@ def session():
 def train(session, **changed):
     values = {
         "coins_per_draw": 2, "flips": 100, "epochs": 2, "batch_size": 16, "learning_rate": 1e-3, "rounds": 1,
-        "seed": 0, "variant": "fixed",
+        "seed": 0, "variant": "fixed", "objective": "squared_error",
     }  # fmt: skip
-    return train_live(session, BY_DELTA, 0.3, 0.9, *(values | changed).values())
+    return train_as_shown(session, BY_DELTA, 0.3, 0.9, *(values | changed).values())
 
 
 def refusal(call, *args, **kwargs):
@@ -51,8 +65,17 @@ def sentence(labels, coins_per_draw=2, delta=0.3):
     return coins_sentence(judge_estimators(labels, coins_per_draw, CoinRule(delta=delta)))
 
 
-def test_coins_are_named_with_their_probability():
-    assert coin_choices(3)[2] == ("coin 3 · heads 50 %", 3)
+def chosen(coins=(2, 4), *, coins_per_draw=2, judge_by=BY_DELTA, delta=0.3, hdr_mass=0.9, seed=7):
+    return coins_per_draw, list(coins), judge_by, delta, hdr_mass, seed
+
+
+def trained(session, **changed):
+    """The result of a small training."""
+    return list(train(session, **changed))[-1][-1]
+
+
+def test_coins_are_named_with_their_chance():
+    assert coin_choices(3)[2] == ("coin 3\n50 %", 3)
     assert len(coin_choices(3)) == 6
     assert offer_coins(3).value == first_coins(3) == [2, 4, 5]
 
@@ -78,34 +101,106 @@ def test_the_sentence_is_true():
 
 
 def test_choosing_coins_decides_at_once():
-    card, figure, table = show_coins(2, [2, 4], BY_DELTA, 0.3, 0.9, None)
+    card, table, figure, flips, style = show_coins(None, *chosen())
     assert "✕ Hallucination" in card
     assert "1.5 heads, which can never happen" in card
     assert table.count("✓ plausible") == 3
-    assert figure is not None
-    _, _, strict = show_coins(2, [2, 4], BY_DELTA, 0.5, 0.9, None)
-    assert strict.count("✕ hallucination") == 4
-    _, _, by_mass = show_coins(2, [2, 4], BY_MASS, 0.5, 0.9, None)
+    assert figure.layout.meta["delta"] == 0.3
+    assert "Not flipped yet" in flips
+    assert "::after" not in style
+    assert show_coins(None, *chosen(delta=0.5))[1].count("✕ hallucination") == 4
+    _, by_mass, figure, *_ = show_coins(None, *chosen(judge_by=BY_MASS, delta=0.5))
     assert by_mass.count("✓ plausible") == 3
+    assert figure.layout.meta is None  # no line to drag
 
 
 def test_no_coins_is_an_invitation_and_wrong_coins_a_refusal():
-    card, figure, table = show_coins(2, [], BY_DELTA, 0.3, 0.9, None)
+    card, table, figure, *_ = show_coins(None, *chosen([]))
     assert "Choose at least one coin" in card
-    assert (figure, table) == (None, "")
-    assert "from 1 to 4, got 5" in refusal(show_coins, 2, [5], BY_DELTA, 0.3, 0.9, None)
-    assert "Choose at least one coin to flip" in refusal(flip_more, 2, [], 0, None, flips=1)
+    assert (table, figure) == ("", None)
+    assert "from 1 to 4, got 5" in refusal(show_coins, None, *chosen([5]))
+    assert "expected seed as a whole number" in refusal(show_coins, None, *chosen(seed=None))
+    assert "Choose at least one coin to flip" in refusal(flip_once, None, (), *chosen([]))
 
 
-def test_flips_add_up_until_the_coins_change():
-    once = flip_more(2, [2, 4], 7, None, flips=1)
-    assert sum(once["counts"]) == 1
-    many = flip_more(2, [2, 4], 7, once, flips=10_000)
-    assert sum(many["counts"]) == 10_001
-    assert many == flip_more(2, [2, 4], 7, once, flips=10_000)
-    assert "10,001 flips" in [t.name for t in show_coins(2, [2, 4], BY_DELTA, 0.3, 0.9, many)[1].data]
-    assert sum(flip_more(2, [1, 4], 7, many, flips=1)["counts"]) == 1
-    assert not [t for t in show_coins(2, [1, 4], BY_DELTA, 0.3, 0.9, many)[1].data if "flips" in t.name]
+def test_flips_are_one_stream_however_they_are_cut():
+    at_once = TALLY.flipped(10_000)
+    in_steps = TALLY
+    for step in animated_steps():
+        in_steps = in_steps.flipped(step)
+    assert in_steps == at_once
+    assert TALLY.flipped(1).flipped(2) == TALLY.flipped(3)
+    # the endpoint flips the same coins the same way
+    assert list(at_once.counts) == flip_coins(2, [2, 4], 10_000, seed=7)["counts"]
+    assert CoinTally(2, (1, 3), seed=8).flipped(10_000) != at_once
+
+
+def test_the_last_flip_is_the_one_that_was_counted():
+    tally, counts = TALLY, np.zeros(3, dtype=int)
+    assert tally.last_flip() == ()
+    for _ in range(50):
+        tally = tally.flipped(1)
+        counts[sum(tally.last_flip())] += 1
+    assert tuple(counts) == tally.counts
+    assert 0 < counts[1] < 50  # coin 4 is sure, coin 2 is not
+
+
+def test_one_flip_shows_how_each_coin_fell():
+    tally, steps, clock, button, figure, flips, style = flip_once(None, (), *chosen())
+    assert (tally, steps) == (TALLY.flipped(1), ())
+    assert (clock.active, button.value) == (False, FLIP_MANY)
+    assert "1 flip" in [trace.name for trace in figure.data]
+    sides = ["heads" if heads else "tails" for heads in tally.last_flip()]
+    assert f"coin 2 fell {sides[0]}, coin 4 fell heads" in flips
+    assert f'label:nth-child(2)::after {{ content: "{sides[0]}"; }}' in style
+    # the next flip names another animation, or it would not start again
+    assert "hl-flip-1" in style
+    assert "hl-flip-0" in flip_once(tally, (), *chosen())[-1]
+
+
+def test_ten_thousand_flips_arrive_in_growing_pictures():
+    tally, steps, clock, button, *_ = flip_many(None, (), *chosen())
+    assert (clock.active, button.value) == (True, STOP_FLIPPING)
+    totals = [tally.n_flips]
+    while steps:
+        tally, steps, clock, button, figure, *_ = flip_on(tally, steps, *chosen())
+        totals.append(tally.n_flips)
+    assert tuple(totals) == ANIMATED_TOTALS
+    assert 12 <= len(totals) <= 20
+    assert tally == TALLY.flipped(FLIPS_PER_PRESS)
+    assert "10,000 flips" in [trace.name for trace in figure.data]
+    assert (clock.active, button.value) == (False, FLIP_MANY)
+    again = flip_many(tally, (), *chosen())[0]
+    assert again.n_flips == FLIPS_PER_PRESS + 1  # goes on where it was
+
+
+def test_flipping_stops_at_the_next_click_or_with_other_coins():
+    tally, steps, *_ = flip_many(None, (), *chosen())
+    tally, steps, *_ = flip_on(tally, steps, *chosen())
+    kept, none, clock, button, *_ = flip_many(tally, steps, *chosen())
+    assert (kept, none, clock.active, button.value) == (tally, (), False, FLIP_MANY)
+    for others in (chosen([1, 4]), chosen([]), chosen(seed=8)):
+        kept, none, clock, *_ = flip_on(tally, steps, *others)
+        assert (kept, none, clock.active) == (tally, (), False)
+    assert flip_once(tally, steps, *chosen())[:2] == (TALLY.flipped(3), ())
+    unflipped, none, clock, _, _, flips, _ = start_again(*chosen())
+    assert (unflipped, none, clock.active) == (None, (), False)
+    assert "Not flipped yet" in flips
+    assert flip_once(tally, (), *chosen([1, 4]))[0].n_flips == 1
+
+
+def test_the_distance_to_the_exact_bars_is_shown_beside_what_chance_leaves():
+    # one fair coin, flipped twice: heads both times is off by 1/2, and chance alone leaves 1/4 on average
+    panel = flips_panel([0.5, 0.5], CoinTally(1, (0,), 0, (0, 2)))
+    assert "off the exact bars</dt><dd>50 %" in panel
+    assert "chance alone leaves</dt><dd>25 %" in panel
+    assert "average heads</dt><dd>1.000" in panel
+
+
+def test_the_rim_of_a_coin_is_lit_as_far_as_its_chance():
+    style = chips_style(2, None)
+    assert "label:nth-child(3) { --p: 0.750; }" in style
+    assert style.count("--p") == 4
 
 
 def test_endpoint_flips_and_judges():
@@ -141,32 +236,129 @@ def test_endpoint_refuses_in_one_sentence(options, words):
 
 
 def test_training_streams_and_ends_with_the_result(session, monkeypatch):
-    monkeypatch.setattr(coins, "SECONDS_PER_FRAME", 0)
+    monkeypatch.setattr(coin_training, "SECONDS_PER_FRAME", 0)
     frames = list(train(session, flips=20, rounds=2, epochs=1))
-    # 16 training flips are one batch of 16: each round is an untrained point, a step and a point; then the end
-    assert len(frames) == 2 * 3 + 1
-    assert "Round 1 of 2, epoch 0.0 of 1" in frames[0][0]
-    assert "Trained: the network’s answer is right" in frames[-1][0]
-    _, loss, probability, table, record, result = frames[-1]
-    assert loss.visible
-    assert probability.visible
-    assert "network, seed 1" in table
-    assert [len(r["epochs"]) for r in record["rounds"]] == [1, 1]
+    assert "of 1, 2 rounds at once" in frames[0][0]
+    card, curves, result = frames[-1]
+    assert "Trained 1 epoch, 2 rounds. The network’s answer is right" in card
+    assert curves.visible
     assert isinstance(result, CoinResult)
+    assert result.started_seeds == (0, 1)
     assert session.engine.queue.holder is None
 
 
 def test_stop_frees_the_device_and_keeps_what_exists(session, monkeypatch):
-    monkeypatch.setattr(coins, "SECONDS_PER_FRAME", 0)
+    monkeypatch.setattr(coin_training, "SECONDS_PER_FRAME", 0)
     training = train(session, epochs=1000)
-    results = [next(training)[-1] for _ in range(3)]
-    assert session.engine.queue.holder.label == "coins"
+    for _, _, result in training:
+        assert session.engine.queue.holder.label == "coins"
+        if result.last_epoch:
+            break
     training.close()
     assert session.engine.queue.holder is None
-    card, _ = stopped(results[-1])
+    card, stop, table, record, runs, *_ = settled(result, ())
     assert "Stopped after" in card
-    assert "the network’s answer is right" in card
-    assert "Stopped before the first step" in stopped(None)[0]
+    assert "The network’s answer is right" in card
+    assert not stop.interactive
+    assert "hallucinates" in table
+    assert record["rounds"]
+    assert [run.settings for run in runs] == [result.settings]
+    assert "Stopped before the first step" in settled(None, ())[0]
+
+
+def test_a_run_without_a_finished_epoch_says_so(session, monkeypatch):
+    monkeypatch.setattr(coin_training, "SECONDS_PER_FRAME", 0)
+    training = train(session, rounds=2)
+    result = next(training)[-1]
+    training.close()
+    card, _, table, _, runs, runs_html, _, *buttons = settled(result, ())
+    assert "there is nothing to compare yet" in card
+    assert table == ""
+    assert "<td>" not in runs_html
+    assert len(runs) == 1
+    assert all(button.interactive for button in buttons)  # its points can be saved all the same
+
+
+def test_the_table_holds_the_network_against_the_exact_values(session):
+    result = trained(session, rounds=2)
+    exact = result.exact["bayes_mean_rounded"]
+    table = result_table(result)
+    assert f"<td>{100 * exact['conditional_probability']:.1f} %</td>" in table
+    assert f"<td>{exact['squared_error']:.3f}</td>" in table
+    assert "mean and 95 % interval over 2 rounds" in table
+    assert "public code" not in table
+    by_public_code = result_table(trained(session, variant="paper_code"))
+    assert "right, by the public code’s law" in by_public_code
+    assert (
+        f"{100 * result.exact['bayes_mean_ceil']['conditional_probability_shifted_law']:.1f} %"
+        in by_public_code
+    )
+    assert "one round: no interval" in by_public_code
+
+
+def test_cross_entropy_shows_all_three_answers(session):
+    table = result_table(trained(session, objective="cross_entropy"))
+    assert [title in table for title in ("most likely count", "rounded mean", "a sample")] == [True] * 3
+    assert table.count("<td>right</td>") == 3
+
+
+def test_differences_have_a_sign_unless_they_are_nothing():
+    assert gap(-0.0123, as_percent=True) == "−1.2 points"
+    assert gap(0.0123, as_percent=True) == "+1.2 points"
+    assert gap(-0.0001, as_percent=True) == "0.0 points"
+    assert gap(0.0204, as_percent=False) == "+0.020"
+    assert gap(-0.0001, as_percent=False) == "0.000"
+    assert gap(None, as_percent=True) == "–"
+
+
+def test_runs_of_a_visit_stand_side_by_side(session):
+    first, second = trained(session), trained(session, variant="paper_code")
+    runs = remembered(remembered((), first), second)
+    table = runs_table(runs)
+    assert "N = 2, fixed" in table
+    assert "N = 2, public code" in table
+    assert " points" in table  # paired with the first
+    assert remembered(runs, first) == (second, first)  # the same settings again take the place of the earlier
+    many = runs
+    for seed in range(1, MAX_RUNS + 3):
+        many = remembered(many, CoinResult(CoinSettings(seed=seed), (), {}))
+    assert len(many) == MAX_RUNS
+    assert "Every training of this visit is kept here" in runs_table(())
+
+
+def test_a_card_of_answers_that_are_no_numbers(session):
+    result = trained(session, learning_rate=1.0, epochs=1)
+    missing = CoinResult(
+        result.settings,
+        tuple(
+            replace(
+                point,
+                conditional_probability=None,
+                conditional_probability_data_law=None,
+                hallucination_rate=None,
+                hallucination_interval=None,
+            )
+            for point in result.points
+        ),
+        result.exact,
+    )
+    assert "lower the learning rate" in result_card(missing)
+
+
+def test_exports_are_files_in_the_given_folder(session, tmp_path):
+    result = trained(session, epochs=1)
+    files = {kind: Path(made_file(kind, str(tmp_path), result)) for kind in EXPORTS}
+    assert [path.name for path in files.values()] == [
+        "hallulab-coins.csv", "hallulab-coins.jsonl", "hallulab-coins.png", "hallulab-coins.svg",
+    ]  # fmt: skip
+    assert all(tmp_path in path.parents for path in files.values())
+    rows = list(csv.DictReader(io.StringIO(files["CSV"].read_text())))
+    lines = [json.loads(line) for line in files["JSON lines"].read_text().splitlines()]
+    assert len(rows) == len(lines) == len(result.points)
+    assert float(rows[-1]["epoch"]) == lines[-1]["epoch"] == 1
+    assert files["PNG"].read_bytes().startswith(b"\x89PNG")
+    assert b"<svg" in files["SVG"].read_bytes()
+    assert made_file("CSV", str(tmp_path), None) is None
 
 
 def test_training_waits_its_turn(session):
@@ -176,7 +368,7 @@ def test_training_waits_its_turn(session):
     other.leave()
     while "Waiting" in (frame := next(training))[0]:
         pass
-    assert "epoch 0.0 of 2" in frame[0]
+    assert "Epoch 0.0 of 2" in frame[0]
     training.close()
 
 
@@ -191,9 +383,10 @@ def test_training_waits_its_turn(session):
         ({"epochs": 1000, "flips": 20_000}, "at most 5,000,000 flips × epochs × rounds on this page"),
         (
             {"epochs": 100, "flips": 20_000, "batch_size": 1},
-            "at most 50,000 flips × epochs × rounds / batch size",
+            "at most 65,000 flips × epochs × rounds / batch size",
         ),
         ({"variant": "mine"}, "expected variant fixed or paper_code"),
+        ({"objective": "luck"}, "expected objective squared_error or"),
     ],
 )
 def test_training_refuses_in_one_sentence_and_leaves_the_device_free(session, changed, words):
@@ -202,9 +395,12 @@ def test_training_refuses_in_one_sentence_and_leaves_the_device_free(session, ch
 
 
 def test_the_train_endpoint_gives_the_command_lines_json(session):
-    record = train_endpoint(session)(flips=100.0, epochs=1, batch_size=16, variant="paper_code", hdr_mass=0.8)
+    record = train_endpoint(session)(
+        flips=100.0, epochs=1, batch_size=16, variant="paper_code", hdr_mass=0.8, objective="modal", rounds=2
+    )
     assert (record["variant"], record["flips"], record["delta"]) == ("paper_code", 100, None)
-    assert len(record["rounds"][0]["epochs"]) == 1
+    assert record["objective"] == "modal"
+    assert [len(found["epochs"]) for found in record["rounds"]] == [1, 1]
     assert record["exact"]["mode"]["conditional_probability"] == pytest.approx(0.6042, abs=5e-5)
 
 
@@ -212,10 +408,11 @@ def test_the_papers_numbers():
     assert paper_numbers() == (20, 64, 1e-4, 5)
 
 
-def test_the_page_can_run_the_papers_numbers():
-    paper = CoinSettings(coins_per_draw=5).as_in_paper()
-    assert paper.flips * paper.epochs * paper.rounds <= coins.MAX_TRAINED
-    assert paper.flips * paper.epochs * paper.rounds / paper.batch_size <= coins.MAX_STEPS
+@pytest.mark.parametrize("flips", [20_000, 40_000])
+def test_the_page_can_run_the_papers_numbers(flips):
+    paper = CoinSettings(coins_per_draw=5, flips=flips).as_in_paper()
+    assert paper.flips * paper.epochs * paper.rounds <= MAX_TRAINED
+    assert paper.flips * paper.epochs * paper.rounds / paper.batch_size <= MAX_STEPS
 
 
 def test_wiring(session):

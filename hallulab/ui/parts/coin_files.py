@@ -1,0 +1,41 @@
+"""Downloads of the Coins tab: made when they are asked for, in gradio's cache, which deletes them after a while."""
+
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+from gradio.processing_utils import save_bytes_to_cache
+
+from hallulab.experiments.coin_summary import CoinResult
+from hallulab.reports.coin_exports import points_csv, points_jsonl
+from hallulab.reports.static_figures import training_png, training_svg
+
+EXPORTS: dict[str, tuple[str, Callable[[list[CoinResult]], bytes | str]]] = {
+    "CSV": ("hallulab-coins.csv", points_csv),
+    "JSON lines": ("hallulab-coins.jsonl", points_jsonl),
+    "PNG": ("hallulab-coins.png", training_png),
+    "SVG": ("hallulab-coins.svg", training_svg),
+}
+"""what its button says → file name, and how it is made"""
+SAVE_SCRIPT = """(file) => {
+  if (!file) return;
+  const link = document.createElement("a");
+  link.href = file.url;
+  link.download = file.orig_name;
+  link.click();
+}"""
+"""gradio's own button would save what was made for the click before"""
+
+
+def made_file(kind: str, folder: str, result: CoinResult | None) -> str | None:
+    """The path of a new file with this result, below `folder`; None without a result."""
+    if result is None:
+        return None
+    name, make = EXPORTS[kind]
+    made = make([result])
+    return save_bytes_to_cache(made if isinstance(made, bytes) else made.encode(), name, folder)
+
+
+def exports_enabled(enabled: bool) -> tuple[Any, ...]:
+    """The export buttons, pressable once there is something to save."""
+    return tuple(gr.Button(interactive=enabled) for _ in EXPORTS)
