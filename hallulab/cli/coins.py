@@ -11,6 +11,8 @@ from hallulab.cli.console import print_json, print_table, progress_bar, quiet_st
 from hallulab.errors import RefusedInputError
 
 if TYPE_CHECKING:
+    import torch
+
     from hallulab.experiments.coin_summary import OverRounds, SummaryRow
     from hallulab.experiments.coins import CoinResult, CoinSettings
 
@@ -103,6 +105,7 @@ def _grid(chosen: dict[str, Any], *, as_in_paper: bool, **axes: Sequence[Any]) -
 
 def _run(grid: Sequence["CoinSettings"], folder: Path | None, device: str) -> tuple["CoinResult", ...]:
     """Every round of every combination, with a bar on stderr."""
+    from hallulab.experiments.coin_objectives import OBJECTIVES
     from hallulab.experiments.coins import CoinPoint, coin_result, run_coin_grid
 
     points: dict[CoinSettings, list[CoinPoint]] = {settings: [] for settings in grid}
@@ -112,16 +115,15 @@ def _run(grid: Sequence["CoinSettings"], folder: Path | None, device: str) -> tu
                 f"N {settings.coins_per_draw}, {settings.variant}, {settings.objective}", refresh=False
             )
             if isinstance(event, CoinPoint):
-                is_first_answer = not points[settings] or event.answer == points[settings][0].answer
                 points[settings].append(event)
-                bar.update(event.ends_epoch and is_first_answer)
+                bar.update(event.ends_epoch and event.answer == OBJECTIVES[settings.objective].answers[0])
             elif event.train_loss is not None:
                 bar.set_postfix(loss=f"{event.train_loss:.4f}")
     return tuple(coin_result(settings, found) for settings, found in points.items())
 
 
-def _device(name: str) -> Any:
-    if name == "cpu":
+def _device(name: str) -> "torch.device | str":
+    if name == "cpu":  # known without loading the engine
         return name
     from hallulab.engine.device import choose_device
 
@@ -157,21 +159,11 @@ def _to_json(results: Sequence["CoinResult"], out: Path | None) -> dict[str, Any
 def _print_results(results: Sequence["CoinResult"]) -> None:
     from hallulab.experiments.coin_summary import summary_table
 
-    table = summary_table(results)
     for result in results:
-        settings = result.settings
-        _print_result(
-            result,
-            [
-                row
-                for row in table
-                if (row.coins_per_draw, row.variant, row.objective)
-                == (settings.coins_per_draw, settings.variant, settings.objective)
-            ],
-        )
+        _print_result(result, summary_table([result]))
         print()
     if len(results) > 1:
-        _print_comparison(table)
+        _print_comparison(summary_table(results))
 
 
 def _print_result(result: "CoinResult", table: Sequence["SummaryRow"]) -> None:
@@ -203,8 +195,8 @@ def _print_result(result: "CoinResult", table: Sequence["SummaryRow"]) -> None:
                 f"{_number(row.conditional_probability.exact)}"
             )
         print(
-            f"  {row.answer}: rank correlation of training loss and P(right) over a round's epochs: "
-            f"{_with_interval(row.spearman)}, rounds: {row.spearman.n_rounds}, "
+            f"  {row.answer}: rank correlation of training loss and P(right), as this variant scores it, over a "
+            f"round's epochs: {_with_interval(row.spearman)}, rounds: {row.spearman.n_rounds}, "
             f"undefined: {row.spearman.n_missing}"
         )
         if row.n_missing:
@@ -218,9 +210,8 @@ def _print_comparison(table: Sequence["SummaryRow"]) -> None:
     measured = [[_with_interval(getattr(row, field)) for field in MEASURES.values()] for row in table]
     print_table(("", *MEASURES), [(name, *cells) for name, cells in zip(names, measured, strict=True)])
     print()
-    print(
-        "Rank correlation of training loss and P(right); difference to fixed, squared_error on the same flips:"
-    )
+    print("Rank correlation of training loss and P(right), as the variant scores it;")
+    print("differences to fixed and squared_error, paired seed by seed on the same flips:")
     compared = [
         (
             _with_interval(row.spearman),

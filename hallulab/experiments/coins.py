@@ -19,7 +19,7 @@ from hallulab.records import RecordFile, library_versions
 from hallulab.scoring.coin_exact import MAX_EXACT_COINS_PER_DRAW, exact_scores
 
 MAX_DRAWS_FOR_TRUTH = 50_000
-"""where draws that occurred stand for all: more of them cost memory and change no digit that is shown"""
+"""where draws that occurred stand for all: more of them cost seconds and tell next to nothing"""
 RECORDS_PATTERN = "coins-*.jsonl"
 
 

@@ -83,7 +83,7 @@ def test_without_json_a_grid_ends_with_its_comparison(capsys):
     start = lines.index("All of them:")
     assert lines[start + 2].strip().startswith("N 2, fixed, squared_error, prediction")
     assert lines[start + 3].strip().startswith("N 2, fixed, modal, prediction")
-    reference, modal = lines[start + 7 : start + 9]
+    reference, modal = lines[start + 8 : start + 10]
     assert reference.split()[-2:] == ["–", "–"]
     assert modal.rstrip().endswith("]")
 
