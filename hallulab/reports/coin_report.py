@@ -23,7 +23,7 @@ from hallulab.reports.coin_words import (
     run_title,
     way_title,
 )
-from hallulab.reports.page import Page, PageFigure, PageSection, PageTable, Receipt, page_html
+from hallulab.reports.page import Finding, Page, PageFigure, PageSection, PageTable, Receipt, page_html
 from hallulab.reports.static_figures import comparison_svg, training_png, training_svg
 
 PAGE_NAME, PNG_NAME, SVG_NAME, POINTS_NAME = "report.html", "figure.png", "figure.svg", "points.csv"
@@ -95,7 +95,11 @@ def coin_page(results: Sequence[CoinResult], record_paths: Sequence[Path]) -> Pa
     sizes = ", ".join(str(n) for n in _distinct(result.settings.coins_per_draw for result in results))
     return Page(
         title=f"Coin laboratory: N = {sizes}",
-        summary=[WHAT_IT_IS, *(_run_paragraph(result, rows) for result in results)],
+        opening=WHAT_IT_IS,
+        findings=[
+            Finding(run_title(result.settings), run_sentences(result, _rows_of(result, rows)))
+            for result in results
+        ],
         sections=[
             _training_section(results),
             *_objectives_section(rows),
@@ -107,10 +111,6 @@ def coin_page(results: Sequence[CoinResult], record_paths: Sequence[Path]) -> Pa
         ],
         receipt=_receipt(results, record_paths),
     )
-
-
-def _run_paragraph(result: CoinResult, rows: Sequence[SummaryRow]) -> str:
-    return f"{run_title(result.settings)}. " + " ".join(run_sentences(result, _rows_of(result, rows)))
 
 
 def _rows_of(result: CoinResult, rows: Sequence[SummaryRow]) -> list[SummaryRow]:
@@ -172,7 +172,7 @@ def _objectives_table(n: int, rows: Sequence[SummaryRow]) -> PageTable:
         f"Objectives, N = {n}",
         (
             "objective, answer", "hallucination rate", "difference", "squared error", "difference",
-            "P(right)", "source",
+            "P(right)",
         ),
         [
             (
@@ -182,12 +182,17 @@ def _objectives_table(n: int, rows: Sequence[SummaryRow]) -> PageTable:
                 _number(row.squared_error),
                 _number(row.squared_error_difference),
                 _share(row.conditional_probability_data_law),
-                objective_of(row.objective).source,
             )
             for row in rows
         ],
-        f"{MEANS_NOTE} Differences: to squared error with the same seeds, so on the same flips.",
+        f"{MEANS_NOTE} Differences: to squared error with the same seeds, so on the same flips. "
+        f"Sources: {_sources(rows)}.",
     )  # fmt: skip
+
+
+def _sources(rows: Sequence[SummaryRow]) -> str:
+    objectives = [objective_of(name) for name in _distinct(row.objective for row in rows)]
+    return "; ".join(f"{objective.title}: {objective.source}" for objective in objectives)
 
 
 def _variants_section(rows: Sequence[SummaryRow]) -> Iterator[PageSection]:
@@ -245,8 +250,8 @@ def _summary_numbers(rows: Sequence[SummaryRow]) -> PageTable:
     return PageTable(
         "The networks at the last epoch that all rounds reached",
         (
-            "run", "rounds", "epoch", "P(right)", "exact", "gap", "best possible", "hallucination rate", "exact",
-            "gap", "squared error", "exact", "gap", "Spearman",
+            "run", "rounds", "epoch", "P(right)", "exact", "gap, points", "best possible", "hallucination rate",
+            "exact", "gap, points", "squared error", "exact", "gap", "Spearman",
         ),
         [
             (
@@ -278,7 +283,7 @@ def _rounds_table(results: Sequence[CoinResult]) -> PageTable:
                 run_title(result.settings),
                 str(seed),
                 answer,
-                f"{last.epoch:g}",
+                f"{last.epoch:.3g}",
                 decimal(last.train_loss, 4),
                 decimal(last.validation_loss, 4),
                 percent(last.conditional_probability_data_law),

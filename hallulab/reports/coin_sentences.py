@@ -69,7 +69,7 @@ def objective_sentences(rows: Sequence[SummaryRow]) -> list[str]:
             f"Hallucinates less than squared error, with no measurable loss of accuracy: {_listed(better)}."
         )
     elif not unknown:
-        sentences.append("Nothing here lowers hallucination below squared error without losing accuracy.")
+        sentences.append("Nothing here hallucinates less than squared error without losing accuracy.")
     if paid:
         sentences.append(f"Hallucinates less, and pays with a larger squared error: {_listed(paid)}.")
     if worse:
@@ -100,7 +100,10 @@ def _progress(result: CoinResult) -> Iterator[str]:
     if n_started < settings.rounds:
         yield f"Of {settings.rounds} rounds asked for, {n_started} {_have(n_started)} begun."
     if result.last_epoch is not None and result.last_epoch < settings.epochs:
-        yield f"Training was stopped: all numbers are after epoch {result.last_epoch} of {settings.epochs}."
+        yield (
+            f"Training was stopped: the numbers here are after epoch {result.last_epoch} of "
+            f"{settings.epochs}, the last that every begun round finished."
+        )
 
 
 def _learned(result: CoinResult, points: Sequence[CoinPoint]) -> Iterator[str]:
@@ -147,16 +150,19 @@ def _hallucinates(result: CoinResult, row: SummaryRow) -> Iterator[str]:
         exact_estimator(settings.objective, row.answer, settings.choices.rounding)
     )  # fmt: skip
     meaning = (
-        f"have a probability of at most δ = {settings.delta:g}"
+        f"has a probability of at most δ = {settings.delta:g}"
         if settings.delta is not None
-        else f"are outside the likeliest counts that hold {percent(settings.hdr_mass)} of the flips"
+        else f"is outside the likeliest counts that hold {percent(settings.hdr_mass)} of the flips"
     )
-    yield f"{percent(rate.mean)} of its answers hallucinate{_interval(rate)}: they {meaning}."
-    if rate.exact is None:
-        return
-    yield f"With no network at all, the exact {what} hallucinates in {percent(rate.exact)} of its answers."
-    if settings.objective == "squared_error" and rate.exact > 0:
-        yield "So hallucinations stay even where nothing is left to learn."
+    yield f"{percent(rate.mean)} of its answers hallucinate{_interval(rate)}: such an answer {meaning}."
+    if rate.exact is not None:
+        yield f"With no network at all, the exact {what} hallucinates in {percent(rate.exact)} of its answers."
+    if settings.objective == "squared_error":
+        unrounded = result.exact["bayes_mean"]["hallucination_rate"]
+        yield (
+            "Not rounded, the exact average has the least squared error of all answers, and hallucinates in "
+            f"{percent(unrounded)} of its answers."
+        )
 
 
 def _public_law(result: CoinResult, row: SummaryRow) -> Iterator[str]:

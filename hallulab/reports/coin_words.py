@@ -9,7 +9,8 @@ ESTIMATOR_TITLES = {
     "bayes_mean_ceil": "average, rounded up",
     "mode": "most likely count",
     "median": "median",
-    "modal": "modal regression",
+    "modal": "modal regression, rounded",
+    "modal_ceil": "modal regression, rounded up",
     "pmf_sample": "a sample of the exact law",
 }
 ANSWER_TITLES = {"mode": "its most likely count", "mean": "its rounded mean", "sample": "a sample"}

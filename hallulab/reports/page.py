@@ -3,9 +3,10 @@
 import base64
 import html
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
+from itertools import count
 
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
@@ -50,6 +51,14 @@ class PageTable:
 
 
 @dataclass(frozen=True)
+class Finding:
+    """What one part of the run found, as a list of sentences."""
+
+    title: str
+    sentences: Sequence[str]
+
+
+@dataclass(frozen=True)
 class PageSection:
     """A heading with paragraphs, then figures side by side where they fit, then tables."""
 
@@ -75,8 +84,10 @@ class Page:
     """A whole report; every text in it is shown letter by letter."""
 
     title: str
-    summary: Sequence[str]
-    """what was found, for somebody who knows no statistics"""
+    opening: str
+    """what was done, for somebody who knows no statistics"""
+    findings: Sequence[Finding]
+    """what came out, for the same reader"""
     sections: Sequence[PageSection]
     receipt: Receipt
     language: str = field(default="en", kw_only=True)
@@ -85,11 +96,11 @@ class Page:
 def page_html(page: Page) -> str:
     """The page as one HTML file that loads nothing, in the reader's light or dark colours."""
     figures = [figure for section in page.sections for figure in section.figures]
-    numbers = {id(figure): number for number, figure in enumerate(figures, start=1)}
+    numbers = count(1)
     body = "\n".join(
         [
             f"<h1>{_text(page.title)}</h1>",
-            _element("section", ["<h2>In plain words</h2>", *_paragraphs(page.summary)], "summary"),
+            _summary(page),
             *(_section(section, numbers) for section in page.sections),
             _section(_receipt_section(page.receipt), numbers),
         ]
@@ -116,8 +127,23 @@ def page_html(page: Page) -> str:
     )
 
 
-def _section(section: PageSection, numbers: Mapping[int, int]) -> str:
-    figures = [_figure(figure, numbers[id(figure)]) for figure in section.figures]
+def _summary(page: Page) -> str:
+    findings = [
+        part
+        for finding in page.findings
+        for part in (
+            f"<h3>{_text(finding.title)}</h3>",
+            _element("ul", [f"<li>{_text(sentence)}</li>" for sentence in finding.sentences]),
+        )
+        if finding.sentences
+    ]
+    return _element(
+        "section", ["<h2>In plain words</h2>", *_paragraphs([page.opening]), *findings], "summary"
+    )
+
+
+def _section(section: PageSection, numbers: Iterator[int]) -> str:
+    figures = [_figure(figure, next(numbers)) for figure in section.figures]
     parts = [
         f"<h2>{_text(section.title)}</h2>",
         *_paragraphs(section.paragraphs),
@@ -219,7 +245,8 @@ main {{ max-width: 1240px; margin: 0 auto; padding: 20px 16px 56px; overflow-wra
 h1 {{ font-size: 1.7rem; line-height: 1.25; margin: 0.4rem 0 1.1rem; }}
 h2 {{ font-size: 1.25rem; margin: 2.2rem 0 0.5rem; }}
 h3 {{ font-size: 1rem; margin: 1.3rem 0 0.4rem; }}
-p {{ max-width: 46rem; margin: 0.5rem 0; }}
+p, ul {{ max-width: 46rem; margin: 0.5rem 0; }}
+ul {{ padding-left: 1.2rem; }}
 .summary {{ border: 1px solid var(--line); border-left: 6px solid var(--accent); border-radius: 10px;
   background: var(--raised); padding: 14px 18px; }}
 .summary h2 {{ margin: 0 0 0.4rem; }}
@@ -234,6 +261,7 @@ table {{ border-collapse: collapse; font-size: 0.9rem; font-variant-numeric: tab
   overflow-wrap: normal; }}
 th, td {{ text-align: right; padding: 5px 12px 5px 0; border-bottom: 1px solid var(--line);
   vertical-align: top; }}
+td, tbody th {{ white-space: nowrap; }}
 th:first-child {{ text-align: left; padding-right: 18px; }}
 thead th {{ color: var(--quiet); font-weight: 600; vertical-align: bottom; }}
 tbody th {{ font-weight: 500; }}
@@ -243,8 +271,9 @@ tbody th {{ font-weight: 500; }}
   .drawn .live {{ display: none; }}
   .drawn .still {{ display: block; }}
   .scroll {{ overflow: visible; }}
-  table {{ font-size: 0.72rem; }}
-  figure, tr, .summary {{ break-inside: avoid; }}
+  table {{ font-size: 0.62rem; }}
+  td, tbody th {{ white-space: normal; }}
+  figure, tr, li {{ break-inside: avoid; }}
   h2, h3 {{ break-after: avoid; }}
 }}
 """

@@ -43,7 +43,9 @@ STYLE: dict[RcKeyType, Any] = {
 }
 """text stays text in an SVG, and its ids are the same in every run"""
 PNG_DPI = 200
-COLUMN_WIDTH_IN, PANEL_HEIGHT_IN = 4.3, 2.55
+MAX_COLUMNS = 3
+"""further runs go on below"""
+COLUMN_WIDTH_IN, PANEL_HEIGHT_IN, BAND_HEIGHT_IN = 4.3, 2.55, 6.2
 PX_PER_IN = 100.0
 """labels are placed on a panel of this many pixels, where their text is as tall as on the page"""
 DASHES = {"solid": "-", "dash": "--", "dot": ":"}
@@ -103,19 +105,25 @@ def _file(figure: Figure, kind: str) -> bytes:
 
 
 def _training(results: Sequence[CoinResult]) -> Figure:
+    n_columns, n_bands = min(len(results), MAX_COLUMNS), -(-len(results) // MAX_COLUMNS)
     with mpl.rc_context(STYLE):
-        size = (COLUMN_WIDTH_IN * len(results), 2 * PANEL_HEIGHT_IN + 1.1)
+        size = (COLUMN_WIDTH_IN * n_columns, n_bands * BAND_HEIGHT_IN)
         figure = Figure(figsize=size, layout="constrained", facecolor="white")
-        axes = figure.subplots(2, len(results), squeeze=False)
-        for column, result in enumerate(results):
-            _draw_panel(axes[0, column], loss_panel(result))
-            _draw_panel(axes[1, column], share_panel(result))
-            axes[0, column].set_title(run_title(result.settings), fontsize=11, loc="left", pad=24)
-            axes[1, column].set_xlabel("epoch")
+        grid = figure.subplots(2 * n_bands, n_columns, squeeze=False)
+        for axes in grid.flat:
+            axes.set_axis_off()
+        for index, result in enumerate(results):
+            band, column = divmod(index, n_columns)
+            loss, share = grid[2 * band, column], grid[2 * band + 1, column]
+            _draw_panel(loss, loss_panel(result))
+            _draw_panel(share, share_panel(result))
+            loss.set_title(run_title(result.settings), fontsize=11, loc="left", pad=24)
+            share.set_xlabel("epoch")
     return figure
 
 
 def _draw_panel(axes: Axes, panel: Panel) -> None:
+    axes.set_axis_on()
     for line in panel.lines:
         axes.axhline(line.value, color=line.colour, linestyle="--", linewidth=1)
     for curve in panel.curves:

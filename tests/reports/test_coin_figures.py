@@ -1,9 +1,12 @@
+import numpy as np
 import pytest
 
-from hallulab.experiments.coins import CoinPoint, CoinSettings, coin_result
-from hallulab.reports.coin_figures import loss_figure, pmf_figure, probability_figure
+from hallulab.errors import RefusedInputError
+from hallulab.experiments.coin_summary import summary_table
+from hallulab.reports.coin_figures import comparison_figure, pmf_figure, training_figure
 from hallulab.reports.figures import INSIDE, OUTSIDE
 from hallulab.scoring.coins import CoinRule, coin_pmf, judge_estimators
+from tests.hand_made_coins import finished, point, run
 
 LABELS = [0, 3]  # p = 1/4 and 1: pmf 0, 3/4, 1/4
 
@@ -13,22 +16,12 @@ def trace(figure, name):
     return found
 
 
-def point(seed, epoch, **changed):
-    values = {
-        "train_loss": 0.4 if epoch else None, "validation_loss": 0.5, "conditional_probability": 0.2,
-        "conditional_probability_data_law": 0.6, "hallucination_rate": 0.1,
-        "hallucination_interval": (0.05, 0.2), "best_conditional_probability": 0.61, "bayes_mean_loss": 0.3,
-        "n": 100, "n_missing": 0,
-    }  # fmt: skip
-    return CoinPoint(seed=seed, epoch=epoch, **(values | changed))
-
-
-def result(points=(), **changed):
-    return coin_result(CoinSettings(flips=20, epochs=4, **changed), points)
+def traces(figure, start):
+    return [t for t in figure.data if t.name.startswith(start)]
 
 
 def labels(figure):
-    return [annotation.text for annotation in figure.layout.annotations]
+    return [annotation.text.split("</span> ")[-1] for annotation in figure.layout.annotations]
 
 
 def pmf_of(delta, **options):
@@ -44,7 +37,7 @@ def test_bars_are_coloured_by_the_side_of_delta_they_are_on():
     assert (list(inside.x), inside.marker.color) == ([1], INSIDE)
     assert (list(outside.x), outside.marker.color) == ([0, 2], OUTSIDE)
     assert list(outside.y) == [0, 0.25]
-    assert labels(figure) == ["dashed line: δ = 0.300"]
+    assert "δ = 0.300" in labels(figure)
     assert list(trace(pmf_of(0.2), "answering this is plausible").x) == [1, 2]
 
 
@@ -60,42 +53,103 @@ def test_flips_are_drawn_as_shares():
     assert not [t for t in pmf_of(0.3, flipped=[0, 0, 0]).data if "flips" in t.name]
 
 
-def test_curves_follow_the_points_and_earlier_rounds_stay_behind():
-    figure = loss_figure(result([point(0, 0), point(0, 1), point(1, 0)]))
-    held_out = [t for t in figure.data if t.name == "held out"]
-    assert [(list(t.x), t.opacity) for t in held_out] == [([0, 1], 0.35), ([0], 1)]
-    training = [t for t in figure.data if t.name == "training"]
-    assert list(training[0].y) == [0.4]
-    assert labels(figure) == ["least possible 0.312"]
+def test_the_network_has_its_own_line():
+    line = trace(pmf_of(0.3, network_answer=1.5), "network")
+    assert list(line.x) == [1.5, 1.5]
+    assert line.line.dash != trace(pmf_of(0.3), "average").line.dash
 
 
-def test_reference_lines_with_one_value_share_one_label():
-    assert labels(probability_figure(result())) == ["best possible 0.604 · rounded average 0.604"]
+def test_a_network_answer_far_off_is_drawn_at_the_edge_with_its_value_on_hover():
+    figure = pmf_of(0.3, network_answer=40.0)
+    line = trace(figure, "network")
+    assert list(line.x) == [2.5, 2.5]
+    assert line.x[0] < figure.layout.xaxis.range[1]
+    assert "40 heads" in line.hovertemplate
 
 
-def test_near_reference_lines_keep_their_own_values_under_one_label():
-    figure = probability_figure(result(coins_per_draw=5, variant="paper_code"))
+@pytest.mark.parametrize("answer", [None, float("nan")])
+def test_no_network_answer_no_line(answer):
+    assert not traces(pmf_of(0.3, network_answer=answer), "network")
+
+
+def test_the_mean_over_rounds_has_a_band_and_its_rounds_behind_it():
+    figure = training_figure([finished(2)])
+    # rounds answer right with 0.60 and 0.58: mean 0.59, Student's t with one degree of freedom is 12.706
+    mean = trace(figure, "P(answer is right)")
+    np.testing.assert_allclose(mean.y, 0.59)
+    (band,) = traces(figure, "P(answer is right), 95 %")
+    assert (band.y.max() - band.y.min()) / 2 == pytest.approx(12.706 * 0.02 / 2, rel=1e-3)
+    assert [t.y[0] for t in traces(figure, "P(answer is right), seed")] == [0.6, 0.58]
+
+
+def test_one_round_has_no_band_and_nothing_behind_it():
+    names = {t.name for t in training_figure([finished(1)]).data}
+    assert names == {"training", "held out", "P(answer is right)", "hallucination rate"}
+
+
+def test_the_mean_ends_where_the_slowest_round_is():
+    figure = training_figure([run([point(0, 0), point(0, 1), point(0, 2), point(1, 0), point(1, 1)])])
+    assert list(trace(figure, "held out").x) == [0, 1]
+    assert [list(t.x) for t in traces(figure, "held out, seed")] == [[0, 1, 2], [0, 1]]
+
+
+def test_a_run_without_points_shows_the_exact_values_alone():
+    figure = training_figure([run()])
+    assert not [t for t in figure.data if len(t.x)]
     assert labels(figure) == [
-        "best possible 0.411 · average, rounded up 0.370", "the same, by the public code's law 0.258",
+        "least possible 0.312", "best possible 0.604 · exact rounded average 0.604",
+        "exact hallucination rate 0.000",
     ]  # fmt: skip
-    assert [shape.y0 for shape in figure.layout.shapes] == pytest.approx([0.4114, 0.3704, 0.2584], abs=5e-5)
+    assert len(figure.layout.shapes) == 4
 
 
 def test_paper_code_shows_both_laws():
-    figure = probability_figure(result([point(0, 0), point(0, 1)], variant="paper_code"))
-    assert list(trace(figure, "as the public code scores it").y) == [0.2, 0.2]
-    assert list(trace(figure, "P(its answer is right)").y) == [0.6, 0.6]
-    assert len(figure.layout.shapes) == 3
-    assert labels(figure) == [
-        "best possible 0.604", "average, rounded up 0.500", "the same, by the public code's law 0.240",
+    figure = training_figure([finished(2, variant="paper_code")])
+    np.testing.assert_allclose(trace(figure, "by the public code's law").y, 0.2)
+    np.testing.assert_allclose(trace(figure, "P(answer is right)").y, 0.59)
+    values = [shape.y0 for shape in figure.layout.shapes][1:]
+    assert values == pytest.approx([0.6042, 0.5, 0.2396, 0.1667], abs=5e-5)
+    assert "exact, by the public code's law 0.240" in labels(figure)
+
+
+def test_a_missing_measurement_is_a_gap_in_the_curve_and_in_the_band():
+    points = [point(seed, epoch, hallucination_rate=None if epoch == 1 else 0.1 * seed)
+              for seed in (0, 1) for epoch in range(4)]  # fmt: skip
+    figure = training_figure([run(points)])
+    assert np.isnan(trace(figure, "hallucination rate").y[1])
+    bands = [sorted(set(t.x)) for t in traces(figure, "hallucination rate, 95 %")]
+    assert bands == [[0], [2, 3]]
+
+
+def test_every_run_has_its_column_and_one_entry_in_the_legend():
+    figure = training_figure([finished(2), finished(2, coins_per_draw=3)])
+    assert {"N = 2", "N = 3"} <= set(labels(figure))
+    assert len([t for t in figure.data if t.name == "training" and t.showlegend]) == 1
+    assert "least possible 0.486" in labels(figure)
+
+
+def test_only_squared_error_has_a_least_possible_loss():
+    assert not [text for text in labels(training_figure([finished(2, objective="modal")])) if "least" in text]
+
+
+def test_objectives_are_compared_in_hallucination_and_accuracy():
+    rows = summary_table([finished(2), finished(2, objective="cross_entropy")])
+    figure = comparison_figure(rows)
+    networks = [t for t in figure.data if t.name == "network"]
+    assert [panel.text.split(" (")[0] for panel in figure.layout.annotations] == [
+        "hallucination rate", "P(answer is right)", "squared error",
     ]  # fmt: skip
+    assert list(networks[1].x) == pytest.approx([0.59] * 4)
+    assert networks[1].error_x.array[0] == pytest.approx(12.706 * 0.01, rel=1e-3)
+    ways = ["squared error", "cross-entropy: mode", "cross-entropy: mean", "cross-entropy: sample"]
+    assert list(figure.layout.yaxis.ticktext) == ways
+    exact = next(t for t in figure.data if t.name == "exact")
+    assert list(exact.x)[:2] == [rows[0].hallucination_rate.exact, rows[1].hallucination_rate.exact]
+    assert exact.marker.symbol == "circle-open"
 
 
-def test_missing_measurements_are_gaps():
-    figure = probability_figure(result([point(0, 1, conditional_probability_data_law=None)]))
-    assert list(trace(figure, "P(its answer is right)").y) == [None]
-
-
-@pytest.mark.parametrize("make", [loss_figure, probability_figure])
-def test_a_run_without_points_shows_the_exact_values_alone(make):
-    assert len(make(result()).data) == 0
+def test_rates_of_different_n_are_not_compared():
+    with pytest.raises(RefusedInputError, match=r"expected ways to answer for one N, got N = \[2, 3\]"):
+        comparison_figure(summary_table([finished(2), finished(2, coins_per_draw=3)]))
+    with pytest.raises(RefusedInputError, match="one N"):
+        comparison_figure([])

@@ -1,0 +1,70 @@
+import json
+
+import pytest
+import typer
+
+from hallulab.cli.coins import coins
+from hallulab.cli.report import report
+from hallulab.errors import RefusedInputError
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    coins(flips=200, epochs=2, batch_size=64, rounds=2, out=folder)
+    return folder
+
+
+def test_a_real_run_becomes_a_page_with_its_files_beside_it(run, capsys, tmp_path):
+    capsys.readouterr()
+    report(run, out=tmp_path / "page.html", as_json=True)
+    found = json.loads(capsys.readouterr().out)
+    assert found["path"] == str(tmp_path / "page.html")
+    assert found["figures"] == [str(tmp_path / name) for name in ("figure.png", "figure.svg")]
+    assert found["points"] == str(tmp_path / "points.csv")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "figure.png", "figure.svg", "page.html", "points.csv",
+    ]  # fmt: skip
+
+
+def test_without_out_the_page_lies_in_the_run(run, capsys):
+    report(run)
+    assert capsys.readouterr().out.startswith(f"Wrote {run / 'report.html'}.")
+    assert (run / "report.html").stat().st_size > 1_000_000
+
+
+def test_no_folder_is_refused(tmp_path):
+    with pytest.raises(RefusedInputError, match="expected a folder with the records of a run, found none at"):
+        report(tmp_path / "nowhere")
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(RefusedInputError, match="found none at"):
+        report(tmp_path / "file")
+
+
+def test_a_folder_without_records_is_refused(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(
+        RefusedInputError, match=r"expected records of a run \(coins-\*.jsonl\), found none in"
+    ):
+        report(tmp_path)
+
+
+def test_half_written_records_are_refused(tmp_path):
+    (tmp_path / "coins-N2-fixed-squared_error.jsonl").write_text('{"kind": "settings", "sett')
+    with pytest.raises(RefusedInputError, match="expected the records of a coin run"):
+        report(tmp_path)
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_an_out_that_cannot_be_written_is_refused(run, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(RefusedInputError, match="expected a report file that can be written"):
+        report(run, out=tmp_path / "file" / "page.html")
+
+
+def test_typer_understands_the_signature(run, tmp_path, capsys):
+    app = typer.Typer()
+    app.command()(report)
+    capsys.readouterr()
+    app([str(run), "--out", str(tmp_path / "page.html"), "--json"], standalone_mode=False)
+    assert json.loads(capsys.readouterr().out)["path"] == str(tmp_path / "page.html")
