@@ -23,6 +23,8 @@ SECONDS_PER_STEP_EVENT = 0.1
 """how often a thread tells how far its rounds are"""
 MAX_DRAWS_SCORED_WITHIN_EPOCH = 1_000
 """with more distinct held-out draws than this, networks are scored at the end of epochs only"""
+MIN_ROWS_FOR_ONEDNN = 100
+"""matrices with fewer rows are multiplied sooner by torch's default, which has less to prepare"""
 TOKENS_PER_EVALUATION = 2_048
 """coins that each network sees at a time when it is scored; bounds the memory of a million flips"""
 
@@ -42,7 +44,9 @@ def train_rounds(
     n_cores = torch.get_num_threads() if torch.device(device).type == "cpu" else 1
     n_threads = min(len(seeds), n_cores)
     crew = _Crew(settings, seeds, device, stack_size=len(seeds) // n_threads)
-    with quick_float32_products():
+    with (
+        quick_float32_products() if crew.rows_per_product >= MIN_ROWS_FOR_ONEDNN else contextlib.nullcontext()
+    ):
         yield from crew.run(n_threads)
 
 
@@ -72,11 +76,19 @@ class _Crew:
     ):
         self.settings = settings
         self.stack_size = stack_size
-        self.rounds = [_Round(settings, seed, device) for seed in seeds]
+        self.rounds = [CoinRound(settings, seed, device) for seed in seeds]
         self._waiting = deque(self.rounds)
         self._changed = threading.Condition()
         self._stopped = False
         self._told: SimpleQueue[CoinStep | CoinPoint | BaseException | None] = SimpleQueue()
+
+    @property
+    def rows_per_product(self) -> int:
+        """Rows that a network's matrices are multiplied with in a step, at most."""
+        first = self.rounds[0]
+        if first.shape.tokens == "vector":
+            return self.settings.batch_size
+        return self.settings.coins_per_draw * min(self.settings.batch_size, len(first.labels))
 
     def run(self, n_threads: int) -> Iterator[CoinStep | CoinPoint]:
         """Events of all threads until every round is trained; raises what a thread raised."""
@@ -116,13 +128,13 @@ class _Crew:
         finally:
             self._told.put(None)
 
-    def _next_stack(self) -> "list[_Round]":
+    def _next_stack(self) -> "list[CoinRound]":
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._stopped or self._all_trained())
             n = 0 if self._stopped else min(self.stack_size, len(self._waiting))
             return [self._waiting.popleft() for _ in range(n)]
 
-    def _put_back(self, stack: "Sequence[_Round]") -> None:
+    def _put_back(self, stack: "Sequence[CoinRound]") -> None:
         with self._changed:
             self._waiting.extend(each for each in stack if each.n_epochs < self.settings.epochs)
             self._changed.notify_all()
@@ -142,7 +154,7 @@ class _Crew:
         )
 
 
-class _Round:
+class CoinRound:
     """One round between two epochs: its network, optimiser state, flips and place in its random numbers."""
 
     def __init__(self, settings: CoinSettings, seed: int, device: torch.device | str):
@@ -185,7 +197,7 @@ class _Round:
         return self.labels[distinct], table
 
 
-def train_epoch(rounds: Sequence[_Round], settings: CoinSettings) -> Iterator[CoinPoint | None]:
+def train_epoch(rounds: Sequence[CoinRound], settings: CoinSettings) -> Iterator[CoinPoint | None]:
     """One epoch of several rounds as one ensemble; a None now and then says that it goes on.
 
     Args:
@@ -221,7 +233,7 @@ def train_epoch(rounds: Sequence[_Round], settings: CoinSettings) -> Iterator[Co
 class _Stack:
     """Rounds whose networks are one ensemble for an epoch."""
 
-    def __init__(self, rounds: Sequence[_Round], settings: CoinSettings):
+    def __init__(self, rounds: Sequence[CoinRound], settings: CoinSettings):
         self.rounds, self.settings = rounds, settings
         self.objective = OBJECTIVES[settings.objective]
         self.ensemble = CoinEnsemble(
@@ -253,7 +265,7 @@ class _Stack:
         self.optimiser.step()
         return losses.detach()
 
-    def points(self, rounds: Sequence[_Round]) -> Iterator[CoinPoint]:
+    def points(self, rounds: Sequence[CoinRound]) -> Iterator[CoinPoint]:
         """The networks of these rounds, of this stack, as they answer now."""
         if not rounds:
             return

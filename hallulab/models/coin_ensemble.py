@@ -49,6 +49,8 @@ class CoinEnsemble:
             for index in range(settings.n_layers)
         ]
         self._head = parameters.linear("head")
+        self._masks_of: dict[int, DropoutMasks] = {}
+        """by number of draws"""
 
     @torch.no_grad()
     def forward(
@@ -84,12 +86,14 @@ class CoinEnsemble:
         self._embed.backward(dx)
 
     def _masks(self, n: int, generators: Sequence[torch.Generator] | None) -> "DropoutMasks | None":
-        if generators is None or self.settings.dropout == 0:
-            return None
         settings, n_tokens = self.settings, self._n_tokens
-        per_token = n_tokens * settings.n_heads + 2 * settings.width + settings.feed_forward_width
-        n_values = settings.n_layers * n * n_tokens * per_token
-        return DropoutMasks(generators, n_values, settings.dropout, self.weights)
+        if generators is None or settings.dropout == 0:
+            return None
+        if n not in self._masks_of:
+            per_token = n_tokens * settings.n_heads + 2 * settings.width + settings.feed_forward_width
+            n_values = settings.n_layers * n * n_tokens * per_token
+            self._masks_of[n] = DropoutMasks(len(self.weights), n_values, settings.dropout, self.weights)
+        return self._masks_of[n].renew(generators)
 
 
 def flat_weights(network: CoinTransformer) -> Tensor:
@@ -107,14 +111,14 @@ class _Linear:
     """y = x Wᵀ + b per member."""
 
     def __init__(self, weight: Tensor, bias: Tensor, weight_gradient: Tensor, bias_gradient: Tensor):
-        self.weight, self.bias = weight, bias.unsqueeze(1)
+        self.weight, self.transposed, self.bias = weight, weight.transpose(1, 2), bias.unsqueeze(1)
         self.weight_gradient, self.bias_gradient = weight_gradient, bias_gradient
         self._x = weight
 
     def forward(self, x: Tensor) -> Tensor:
         """Shape (n_members, n, n_in) to (n_members, n, n_out)."""
         self._x = x
-        return torch.baddbmm(self.bias, x, self.weight.transpose(1, 2))
+        return torch.baddbmm(self.bias, x, self.transposed)
 
     def backward(self, dy: Tensor) -> Tensor:
         """Gradient by x from the gradient by y."""
@@ -230,6 +234,9 @@ class _FewTokens:
         self.head_of_column = torch.eye(
             settings.n_heads, dtype=workspace.like.dtype, device=workspace.like.device
         ).repeat_interleave(head_width, dim=0)
+        self._to_scores = self.head_of_column * self.root
+        self._to_columns = self.head_of_column.T.contiguous()
+        self._to_every_pair = self.head_of_column.repeat(1, n_tokens)
         self._workspace = workspace
         self._saved: tuple[Tensor, ...] = ()
         self._mask: Tensor | None = None
@@ -240,8 +247,8 @@ class _FewTokens:
         pairs = self._pairs(query, "pairs")
         torch.mul(query.unsqueeze(2), key.unsqueeze(1), out=pairs)
         # no largest score is taken off: a network whose scores reach 88, where exp ends, is broken and says NaN
-        weights = (pairs.flatten(0, 2) @ (self.head_of_column * self.root)).exp_()  # (pairs, n_heads)
-        self._mask = masks.take(weights.shape) if masks else None
+        weights = (pairs.flatten(0, 2) @ self._to_scores).exp_()  # (pairs, n_heads)
+        self._mask = _mask_of(weights, len(query_key_value), masks)
         totals = self._widened(weights, pairs).sum(dim=2)
         kept = _masked(weights, self._mask)
         if self._mask is not None:
@@ -261,7 +268,7 @@ class _FewTokens:
         torch.mul(d_mixed.unsqueeze(2), value.unsqueeze(1), out=pairs)
         d_weights = _masked(pairs.flatten(0, 2) @ self.head_of_column, self._mask)
         # what softmax takes off every pair of a token, once per pair
-        d_totals = (d_mixed * mixed).flatten(0, 1) @ self.head_of_column.repeat(1, self.n_tokens)
+        d_totals = (d_mixed * mixed).flatten(0, 1) @ self._to_every_pair
         d_scores = d_weights.sub_(d_totals.view(weights.shape)).mul_(weights).mul_(self.root)
         self._widened(kept, pairs).mul_(d_mixed.unsqueeze(2))
         torch.sum(pairs, dim=1, out=d_value)
@@ -281,7 +288,7 @@ class _FewTokens:
 
     def _widened(self, by_head: Tensor, pairs: Tensor) -> Tensor:
         """Values per pair and head, written to every column of the head in `pairs`."""
-        torch.mm(by_head, self.head_of_column.T, out=pairs.flatten(0, 2))
+        torch.mm(by_head, self._to_columns, out=pairs.flatten(0, 2))
         return pairs
 
 
@@ -300,7 +307,7 @@ class _ManyTokens:
         # each (n_members · n, n_heads, n_tokens, columns of a head)
         query, key, value = self._split(query_key_value).unbind(2)
         weights = (query @ key.transpose(-2, -1) * self.root).softmax(dim=-1)
-        self._mask = masks.take(weights.shape) if masks else None
+        self._mask = _mask_of(weights, len(query_key_value), masks)
         kept = _masked(weights, self._mask)
         self._saved = query, key, value, weights, kept
         return (kept @ value).transpose(1, 2).reshape(*query_key_value.shape[:2], -1)
@@ -347,28 +354,37 @@ class _Alone:
 
 
 class DropoutMasks:
-    """The masks of one step, cut from one row of random bits per member.
+    """The masks of one step, cut from one row of random bits per member, in memory that every step uses again.
 
     A member's bits come from its own generator, so a round drops the same activations whichever rounds it is trained
     beside.
     """
 
-    def __init__(self, generators: Sequence[torch.Generator], n_values: int, share: float, like: Tensor):
+    def __init__(self, n_members: int, n_values: int, share: float, like: Tensor):
         n_words = -(-n_values // 4)
-        words = torch.empty(len(generators), n_words, dtype=torch.int64, device=like.device)
-        for row, generator in zip(words, generators, strict=True):
-            row.random_(-(2**63), None, generator=generator)
-        dropped = round(share * MASK_STEPS) - MASK_STEPS // 2
-        kept = words.view(torch.int16)[:, :n_values] >= dropped
-        self._values = kept.to(like.dtype).mul_(1 / (1 - share))
+        self._words = torch.empty(n_members, n_words, dtype=torch.int64, device=like.device)
+        self._smallest_kept = round(share * MASK_STEPS) - MASK_STEPS // 2
+        self._scale = 1 / (1 - share)
+        self._values = like.new_empty(n_members, 4 * n_words)
+        self._cuts: list[Tensor] = []
+        self._uncut = self._values
         self._n_taken = 0
 
+    def renew(self, generators: Sequence[torch.Generator]) -> "DropoutMasks":
+        """Draw the masks of another step; those taken before change with them."""
+        for row, generator in zip(self._words, generators, strict=True):
+            row.random_(-(2**63), None, generator=generator)
+        torch.mul(self._words.view(torch.int16) >= self._smallest_kept, self._scale, out=self._values)
+        self._n_taken = 0
+        return self
+
     def take(self, shape: Sequence[int]) -> Tensor:
-        """The next mask of this shape, its first dimension the members or a multiple of them."""
-        n_values = prod(shape) // len(self._values)
-        mask = self._values[:, self._n_taken : self._n_taken + n_values].reshape(shape)
-        self._n_taken += n_values
-        return mask
+        """The next mask, of shape (n_members, …)."""
+        if self._n_taken == len(self._cuts):
+            self._cuts.append(self._uncut[:, : prod(shape[1:])].unflatten(1, shape[1:]))
+            self._uncut = self._uncut[:, prod(shape[1:]) :]
+        self._n_taken += 1
+        return self._cuts[self._n_taken - 1]
 
 
 def _dropped(x: Tensor, masks: DropoutMasks | None) -> tuple[Tensor, Tensor | None]:
@@ -379,8 +395,15 @@ def _dropped(x: Tensor, masks: DropoutMasks | None) -> tuple[Tensor, Tensor | No
     return x.mul_(mask), mask
 
 
+def _mask_of(weights: Tensor, n_members: int, masks: DropoutMasks | None) -> Tensor | None:
+    """A mask for attention weights whose first dimension runs over the draws of all members."""
+    if masks is None:
+        return None
+    return masks.take((n_members, len(weights) // n_members, *weights.shape[1:]))
+
+
 def _masked(x: Tensor, mask: Tensor | None) -> Tensor:
-    return x if mask is None else x * mask
+    return x if mask is None else (x.view(mask.shape) * mask).view(x.shape)
 
 
 class _Workspace:
@@ -389,13 +412,18 @@ class _Workspace:
     def __init__(self, like: Tensor):
         self.like = like
         self._rooms: dict[str, Tensor] = {}
+        self._views: dict[tuple[object, ...], Tensor] = {}
 
-    def room(self, name: str, shape: Sequence[int]) -> Tensor:
+    def room(self, name: str, shape: tuple[int, ...]) -> Tensor:
         """An uninitialised tensor of this shape; it holds until the next call with this name."""
-        n = prod(shape)
-        if name not in self._rooms or len(self._rooms[name]) < n:
-            self._rooms[name] = self.like.new_empty(n)
-        return self._rooms[name][:n].view(*shape)
+        key = (name, *shape)
+        if key not in self._views:
+            n = prod(shape)
+            if name not in self._rooms or len(self._rooms[name]) < n:
+                self._rooms[name] = self.like.new_empty(n)
+                self._views.clear()
+            self._views[key] = self._rooms[name][:n].view(*shape)
+        return self._views[key]
 
 
 class _Parameters:

@@ -9,7 +9,7 @@ from hallulab.data.coins import flip_draws, mean_heads
 from hallulab.experiments import coin_training
 from hallulab.experiments.coin_objectives import OBJECTIVES
 from hallulab.experiments.coin_run import CoinPoint, CoinSettings, CoinStep
-from hallulab.experiments.coin_training import train_epoch, train_rounds
+from hallulab.experiments.coin_training import CoinRound, train_epoch, train_rounds
 from hallulab.models.coin_transformer import CoinTransformerSettings, build_coin_transformer
 from hallulab.scoring.coins import coin_pmf
 
@@ -70,7 +70,7 @@ def test_weights_are_those_of_a_plain_loop_over_all_rows(variant, objective):
     )
     if variant == "paper_code":
         chosen = without_dropout(chosen)
-    stack = [coin_training._Round(chosen, seed, "cpu") for seed in (4, 5)]
+    stack = [CoinRound(chosen, seed, "cpu") for seed in (4, 5)]
     network = build_coin_transformer(3, stack[1].shape, seed=5)
     start = stack[1].weights.clone()
     order = stack[1].flips.copy()
@@ -110,7 +110,7 @@ def choices_without(choices):
 def test_a_point_is_what_a_loop_over_the_held_out_flips_finds(variant):
     """Slow twin: one held-out flip at a time, as the public code evaluates."""
     chosen = settings(coins_per_draw=3, flips=200, epochs=1, variant=variant)
-    stack = [coin_training._Round(chosen, 5, "cpu")]
+    stack = [CoinRound(chosen, 5, "cpu")]
     last = points_of(train_epoch(stack, chosen))[-1]
     shape = CoinTransformerSettings(tokens=chosen.choices.tokens, dropout=chosen.choices.dropout)
     network = build_coin_transformer(3, shape, seed=5)
@@ -165,7 +165,7 @@ def test_a_network_that_broke_down_is_missing_not_wrong():
 
 def train_rounds_from_nan():
     chosen = settings(epochs=1)
-    each = coin_training._Round(chosen, 0, "cpu")
+    each = CoinRound(chosen, 0, "cpu")
     each.weights.fill_(float("nan"))
     return list(train_epoch([each], chosen))
 
@@ -202,7 +202,7 @@ def test_memory_is_that_of_the_flips():
     """Training holds a few bytes per flip and round: no table of M rows times N columns of floats."""
     chosen = settings(coins_per_draw=5, flips=200_000, rounds=2)
     tracemalloc.start()
-    kept = [coin_training._Round(chosen, seed, "cpu") for seed in chosen.seeds]
+    kept = [CoinRound(chosen, seed, "cpu") for seed in chosen.seeds]
     held, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert held / (len(kept) * chosen.flips) < 8

@@ -90,7 +90,7 @@ def test_dropout_is_what_the_network_drops_with_the_same_masks(coins_per_draw, t
 def of_member(mask, member, coins_per_draw, tokens):
     """One member's part of a mask, attention masks with heads before tokens as the network has them."""
     part = mask.view(3, -1)[member]
-    if mask.dim() == 2 and tokens == "coin":
+    if mask.dim() == 3 and mask.shape[-1] == 8 and tokens == "coin":
         return part.view(N_DRAWS, coins_per_draw, coins_per_draw, 8).permute(0, 3, 1, 2)
     return part
 
