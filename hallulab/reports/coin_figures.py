@@ -10,7 +10,6 @@ from plotly.subplots import make_subplots
 
 from hallulab.experiments.coin_summary import CoinResult, EpochBand, SummaryRow
 from hallulab.reports.coin_curves import (
-    LABEL_GAP_PX,
     Curve,
     Dot,
     DotPanel,
@@ -193,8 +192,7 @@ def _add_panel(figure: go.Figure, panel: Panel, row: int, column: int) -> None:
     for label in panel.labels(PANEL_HEIGHT_PX):
         figure.add_annotation(
             text=f'<span style="color:{label.colour}">━</span> {label.text}',
-            x=1, xref="x domain", xanchor="right", y=label.at, yanchor="middle",
-            yshift=LABEL_GAP_PX if label.is_above else -LABEL_GAP_PX,
+            x=1, xref="x domain", xanchor="right", y=label.y, yanchor="middle",
             showarrow=False, font={"size": 11}, row=row, col=column,
         )  # fmt: skip
     for curve in panel.curves:
