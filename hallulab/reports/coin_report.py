@@ -108,7 +108,12 @@ def coin_page(results: Sequence[CoinResult], record_paths: Sequence[Path]) -> Pa
             *_variants_section(rows),
             PageSection(
                 "All numbers",
-                tables=[_summary_numbers(rows), _rounds_table(results), *_exact_tables(results)],
+                tables=[
+                    _right_table(rows),
+                    _wrong_table(rows),
+                    _rounds_table(results),
+                    *_exact_tables(results),
+                ],
             ),
         ],
         receipt=_receipt(results, record_paths),
@@ -249,13 +254,10 @@ def _same_but_variant(row: SummaryRow, other: SummaryRow) -> bool:
     )
 
 
-def _summary_numbers(rows: Sequence[SummaryRow]) -> PageTable:
+def _right_table(rows: Sequence[SummaryRow]) -> PageTable:
     return PageTable(
-        "The networks at the last epoch that all rounds reached",
-        (
-            "run", "rounds", "epoch", "P(right)", "exact", "gap, points", "best possible", "hallucination rate",
-            "exact", "gap, points", "squared error", "exact", "gap", "Spearman",
-        ),
+        "Right answers, at the last epoch that all rounds reached",
+        ("run", "rounds", "epoch", "P(right)", "exact", "gap, points", "best possible", "Spearman"),
         [
             (
                 _row_title(row),
@@ -263,15 +265,30 @@ def _summary_numbers(rows: Sequence[SummaryRow]) -> PageTable:
                 MISSING if row.epoch is None else str(row.epoch),
                 *_beside_exact(row.conditional_probability_data_law, as_percent=True),
                 percent(row.best_conditional_probability.exact),
-                *_beside_exact(row.hallucination_rate, as_percent=True),
-                *_beside_exact(row.squared_error, as_percent=False),
                 _number(row.spearman, 2),
             )
             for row in rows
         ],
         f"{MEANS_NOTE} Exact: what the objective's exact minimiser reaches over all draws, answered alike. The "
-        "network is scored on held-out flips, so it may lie a hair above. Squared error: of the answer as given.",
-    )  # fmt: skip
+        "network is scored on held-out flips, so it may lie a hair above. Spearman: rank correlation of training "
+        "loss and P(right) over the epochs of a round, as the variant scores it.",
+    )
+
+
+def _wrong_table(rows: Sequence[SummaryRow]) -> PageTable:
+    return PageTable(
+        "Hallucinations and squared error, at the same epoch",
+        ("run", "hallucination rate", "exact", "gap, points", "squared error", "exact", "gap"),
+        [
+            (
+                _row_title(row),
+                *_beside_exact(row.hallucination_rate, as_percent=True),
+                *_beside_exact(row.squared_error, as_percent=False),
+            )
+            for row in rows
+        ],
+        f"{MEANS_NOTE} Squared error: of the answer as given.",
+    )
 
 
 def _rounds_table(results: Sequence[CoinResult]) -> PageTable:

@@ -289,7 +289,8 @@ tbody th {{ font-weight: 500; }}
   .drawn .still {{ display: block; }}
   .scroll {{ overflow: visible; }}
   details::details-content {{ content-visibility: visible; }}
-  table {{ font-size: 0.62rem; }}
+  table {{ font-size: 0.6rem; }}
+  th, td {{ padding: 3px 6px 3px 0; }}
   td, tbody th {{ white-space: normal; }}
   figure, tr, li {{ break-inside: avoid; }}
   h2, h3 {{ break-after: avoid; }}

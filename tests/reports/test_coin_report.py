@@ -92,7 +92,7 @@ def test_a_page_that_cannot_be_written_is_refused(tmp_path):
 
 
 def test_networks_stand_beside_their_exact_values():
-    (row,) = tables([finished(2)])["The networks at the last epoch that all rounds reached"].rows
+    (row,) = tables([finished(2)])["Right answers, at the last epoch that all rounds reached"].rows
     # P(right) 0.59 ± 0.127 over rounds; the rounded average has 0.6042 exactly, the best possible
     assert list(row[:7]) == [
         "N = 2 · squared error", "2", "4", "59.0 % [46.3 to 71.7 %]", "60.4 %", "−1.4", "60.4 %",
