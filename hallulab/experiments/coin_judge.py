@@ -94,7 +94,11 @@ class CoinJudge:
     def _squared_error(
         self, rows: NDArray[np.int64], answers: NDArray[np.float64], counts: NDArray[np.int64]
     ) -> float:
-        """Mean of (answer − heads)² over the flips of each draw, answers paired with them at random."""
+        """Mean of (answer − heads)² over the answered flips, answers paired with those of their draw at random."""
+        scored = ~np.isnan(answers)
+        if not scored.any():
+            return np.nan
+        answers, rows, counts = answers[scored], rows[scored], counts[scored]
         squares = answers**2 - 2 * answers * self._mean_heads[rows] + self._mean_squared_heads[rows]
         return float(np.average(squares, weights=counts))
 
