@@ -214,7 +214,8 @@ def _change(result: CoinResult) -> Iterator[str]:
     loss_first, loss_last, right_first, right_last = np.mean(np.array(found, dtype=float), axis=0).tolist()
     yield (
         f"Between epoch 1 and {last} the training loss {_moved(loss_last - loss_first, loss_first, loss_last)}; "
-        f"the chance of being right {_points_moved(right_last - right_first)}."
+        f"the chance of being right {_points_moved(right_last - right_first)}"
+        f"{f' (means over {len(found)} rounds)' if len(found) > 1 else ''}."
     )
 
 

@@ -112,19 +112,23 @@ def test_the_public_codes_number_is_told_for_its_variant_only():
     [
         (
             (0.5, 0.4), (0.4, 0.5),
-            "loss fell by 0.100 (from 0.500 to 0.400); the chance of being right rose by 10.0 percentage points.",
+            "loss fell by 0.100 (from 0.500 to 0.400); the chance of being right rose by 10.0 percentage points",
         ),
         (
             (0.4, 0.5), (0.5, 0.4),
-            "loss rose by 0.100 (from 0.400 to 0.500); the chance of being right fell by 10.0 percentage points.",
+            "loss rose by 0.100 (from 0.400 to 0.500); the chance of being right fell by 10.0 percentage points",
         ),
-        ((0.4, 0.4), (0.5, 0.5001), "loss stayed at 0.400; the chance of being right did not change."),
+        ((0.4, 0.4), (0.5, 0.5001), "loss stayed at 0.400; the chance of being right did not change"),
     ],
 )  # fmt: skip
 def test_changes_have_the_word_of_their_direction(losses, rights, words):
     assert sentence(trained(losses, rights), "Between epoch 1 and 2") == (
-        f"Between epoch 1 and 2 the training {words}"
+        f"Between epoch 1 and 2 the training {words} (means over 2 rounds)."
     )
+
+
+def test_a_change_in_one_round_is_no_mean():
+    assert sentence(trained(seeds=(0,)), "Between epoch 1 and 2").endswith("percentage points.")
 
 
 def test_one_epoch_has_no_change():
