@@ -15,10 +15,15 @@ DRAG_SCRIPT = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
 def draggable(figure: go.Figure, pmf: ArrayLike, delta: float | None) -> go.Figure:
     """The figure, with what the script must know of its line: δ, and up to which δ its scale stays.
 
+    The grip says δ, so the figure does not.
+
     Args:
         figure: as `pmf_figure`.
         pmf: what it shows, shape (n,).
         delta: None when something else decides, and the line cannot be dragged.
     """
-    meta = None if delta is None else {"delta": delta, "same_scale_to": LINE_ROOM * float(np.max(pmf))}
-    return figure.update_layout(meta=meta)
+    if delta is None:
+        return figure
+    others = [note for note in figure.select_annotations() if not note.text.startswith("δ = ")]
+    meta = {"delta": delta, "same_scale_to": LINE_ROOM * float(np.max(pmf))}
+    return figure.update_layout(meta=meta).update_layout(annotations=others, overwrite=True)

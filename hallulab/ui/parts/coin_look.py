@@ -5,7 +5,8 @@ from hallulab.ui.parts.coin_chips import CHIPS_ID, COIN
 from hallulab.ui.parts.coin_drag import PMF_ID
 
 COIN_PX = 68
-FLIP_BUTTONS_ID, VERDICT_ID, CURVES_ID = "coin-flip-buttons", "coin-verdict", "coin-curves"
+FLIP_BUTTONS_ID, VERDICT_ID = "coin-flip-buttons", "coin-verdict"
+CURVES_ID, RUNS_ID = "coin-curves", "coin-runs"
 
 COIN_CSS = f"""
 #{CHIPS_ID} {{ --hl-heads: #f3c54b; --hl-tails: #c9d1da; --hl-dull: color-mix(in srgb, {NEUTRAL} 22%, transparent); }}
@@ -40,7 +41,7 @@ COIN_CSS = f"""
 #{VERDICT_ID} .hl-card {{ min-height: 8.5rem; }}
 @media (max-width: 640px) {{ #{VERDICT_ID} .hl-card {{ min-height: 14rem; }} }}
 #{PMF_ID} {{ position: relative; }}
-#{PMF_ID} .modebar, #{CURVES_ID} .modebar {{ display: none; }}
+#{PMF_ID} .modebar, #{CURVES_ID} .modebar, #{RUNS_ID} .modebar {{ display: none; }}
 .hl-grip {{ position: absolute; z-index: 5; height: 26px; margin-top: -13px; cursor: ns-resize; touch-action: none;
   user-select: none; }}
 @media (pointer: coarse) {{ .hl-grip {{ height: 44px; margin-top: -22px; }} }}

@@ -1,10 +1,13 @@
 """The trainings of one visit, side by side."""
 
 import gradio as gr
+import plotly.graph_objects as go
 
 from hallulab.experiments.coin_summary import CoinResult, OverRounds, SummaryRow, summary_table
+from hallulab.reports.coin_figures import comparison_figure
 from hallulab.reports.coin_words import MISSING, VARIANT_TITLES, way_title
 from hallulab.ui.parts.coin_tables import gap, measured, number, table_html
+from hallulab.ui.parts.controls import shown_plot
 
 Runs = tuple[CoinResult, ...]
 MAX_RUNS = 12
@@ -26,9 +29,21 @@ def remembered(runs: Runs, result: CoinResult) -> Runs:
     return (*others, result)[-MAX_RUNS:]
 
 
-def shown_runs(runs: Runs) -> tuple[str, gr.Button]:
-    """The table of the runs, and the button that clears it once there are some."""
-    return runs_table(runs), gr.Button(visible=bool(runs))
+def shown_runs(runs: Runs) -> tuple[str, gr.Plot, gr.Button]:
+    """The table of the runs, their picture once two can be compared, and the button that clears them."""
+    return runs_table(runs), shown_plot(runs_figure(runs)), gr.Button(visible=bool(runs))
+
+
+def runs_figure(runs: Runs) -> go.Figure | None:
+    """Hallucinations and accuracy of the runs with the last one's N; of two alike the later."""
+    finished = [run for run in runs if run.last_epoch]
+    rows = {
+        (row.variant, row.objective, row.answer): row
+        for row in summary_table(finished)
+        if row.coins_per_draw == finished[-1].settings.coins_per_draw
+    }
+    n_trainings = len({(variant, objective) for variant, objective, _ in rows})
+    return comparison_figure(tuple(rows.values())) if n_trainings > 1 else None
 
 
 def runs_table(runs: Runs) -> str:

@@ -74,7 +74,7 @@ def visitor_settings(rule: CoinRule, **values: Any) -> CoinSettings:
 def settled(result: CoinResult | None, runs: Runs) -> tuple[Any, ...]:
     """After the last step or a Stop: what was trained stays, and joins the runs of this visit.
 
-    Returns: card, figure, Stop, table, record, runs, table of the runs, its clear button, export buttons.
+    Returns: card, figure, Stop, table, record, runs, table and picture of the runs, their clear button, export buttons.
     """
     if result is None or not result.points:
         card = idle_card("Stopped before the first step.")

@@ -26,7 +26,7 @@ from hallulab.ui.parts.coin_files import (
     made_pmf_file,
 )
 from hallulab.ui.parts.coin_flips import FLIPS_PER_PRESS, SECONDS_PER_PICTURE
-from hallulab.ui.parts.coin_look import CURVES_ID, FLIP_BUTTONS_ID, VERDICT_ID
+from hallulab.ui.parts.coin_look import CURVES_ID, FLIP_BUTTONS_ID, RUNS_ID, VERDICT_ID
 from hallulab.ui.parts.coin_play import (
     BY_DELTA,
     BY_MASS,
@@ -40,7 +40,7 @@ from hallulab.ui.parts.coin_play import (
     show_coins,
     start_again,
 )
-from hallulab.ui.parts.coin_runs import NO_RUNS
+from hallulab.ui.parts.coin_runs import NO_RUNS, shown_runs
 from hallulab.ui.parts.coin_training import (
     MAX_SHOWN_COINS,
     NOT_TRAINED,
@@ -256,6 +256,7 @@ def build_coins_tab(session: Session) -> CoinsTab:
     file = gr.DownloadButton(visible=False)
     gr.HTML(RUNS_TITLE)
     runs_html = gr.HTML(NO_RUNS)
+    runs_plot = gr.Plot(show_label=False, visible=False, elem_id=RUNS_ID)
     forget = gr.Button("Clear these trainings", size="sm", visible=False)
     with gr.Accordion("How to read this", open=False):
         gr.Markdown(HOW_TO_READ)
@@ -295,7 +296,7 @@ def build_coins_tab(session: Session) -> CoinsTab:
         concurrency_id=DEVICE, concurrency_limit=1, api_visibility="private", show_progress="hidden",
     )  # fmt: skip
     training.then(partial(stop_enabled, False), None, stop, **UNQUEUED)
-    left = [status, curves, stop, totals, record, runs, runs_html, forget, *exports]
+    left = [status, curves, stop, totals, record, runs, runs_html, runs_plot, forget, *exports]
     training.success(settled, [result, runs], left, **UNQUEUED)
     wire_stop(stop, training, settled, [result, runs], left)
     for kind, button in zip(EXPORTS, exports, strict=True):
@@ -306,7 +307,7 @@ def build_coins_tab(session: Session) -> CoinsTab:
             partial(made_pmf_file, kind, file.GRADIO_CACHE), [tally, *chosen], file, **UNQUEUED
         )
         drawing.success(None, file, None, js=SAVE_SCRIPT, **UNQUEUED)
-    forget.click(lambda: ((), NO_RUNS, gr.Button(visible=False)), None, [runs, runs_html, forget], **UNQUEUED)
+    forget.click(lambda: ((), *shown_runs(())), None, [runs, runs_html, runs_plot, forget], **UNQUEUED)
     gr.api(flip_coins, api_name="flip_coins")
     gr.api(train_endpoint(session), api_name="train_coins", concurrency_id=DEVICE, concurrency_limit=1)
     return CoinsTab(coins, result)

@@ -31,7 +31,7 @@ from hallulab.ui.parts.coin_play import (
     show_coins,
     start_again,
 )
-from hallulab.ui.parts.coin_runs import MAX_RUNS, remembered, runs_table
+from hallulab.ui.parts.coin_runs import MAX_RUNS, remembered, runs_figure, runs_table
 from hallulab.ui.parts.coin_tables import gap
 from hallulab.ui.parts.coin_training import MAX_STEPS, MAX_TRAINED, paper_numbers, settled
 from hallulab.ui.session import Session
@@ -106,12 +106,14 @@ def test_choosing_coins_decides_at_once():
     assert "1.5 heads, which can never happen" in card
     assert table.count("✓ plausible") == 3
     assert figure.layout.meta["delta"] == 0.3
+    assert [note.text for note in figure.layout.annotations] == ["<b>average 1.5</b>: never happens"]
     assert "Not flipped yet" in flips
     assert "::after" not in style
     assert show_coins(None, *chosen(delta=0.5))[1].count("✕ hallucination") == 4
     _, by_mass, figure, *_ = show_coins(None, *chosen(judge_by=BY_MASS, delta=0.5))
     assert by_mass.count("✓ plausible") == 3
-    assert figure.layout.meta is None  # no line to drag
+    assert figure.layout.meta is None  # no line to drag, so the figure says where it is
+    assert any(note.text.startswith("δ = ") for note in figure.layout.annotations)
 
 
 def test_no_coins_is_an_invitation_and_wrong_coins_a_refusal():
@@ -272,11 +274,12 @@ def test_a_run_without_a_finished_epoch_says_so(session, monkeypatch):
     training = train(session, rounds=2)
     result = next(training)[-1]
     training.close()
-    card, _, _, table, _, runs, runs_html, _, *buttons = settled(result, ())
+    card, _, _, table, _, runs, runs_html, plot, _, *buttons = settled(result, ())
     assert "there is nothing to compare yet" in card
     assert table == ""
     assert "<td>" not in runs_html
     assert len(runs) == 1
+    assert not plot.visible
     assert all(button.interactive for button in buttons)  # its points can be saved all the same
 
 
@@ -319,6 +322,10 @@ def test_runs_of_a_visit_stand_side_by_side(session):
     assert "N = 2, fixed" in table
     assert "N = 2, public code" in table
     assert "\N{NO-BREAK SPACE}points" in table  # paired with the first
+    assert runs_figure(runs) is not None
+    assert runs_figure(runs[:1]) is None
+    other_n = trained(session, coins_per_draw=3)
+    assert runs_figure((*runs, other_n)) is None  # rates of another N say nothing beside it
     assert remembered(runs, first) == (second, first)  # the same settings again take the place of the earlier
     many = runs
     for seed in range(1, MAX_RUNS + 3):
