@@ -22,7 +22,6 @@ from hallulab.reports.coin_words import (
     percent,
     run_title,
     short_way_title,
-    way_title,
 )
 from hallulab.reports.page import Finding, Page, PageFigure, PageSection, PageTable, Receipt, page_html
 from hallulab.reports.static_figures import comparison_svg, training_png, training_svg
@@ -37,7 +36,8 @@ HOW_TO_READ = (
     "Figure 3 of arXiv 2509.21473, with the exact values beside the curves. Lines: mean over rounds. Bands: 95 % "
     "interval of that mean. Faint lines: single rounds. Thin dashed lines: exact values, which need no network."
 )
-MEANS_NOTE = "Mean over rounds, 95 % Student-t interval in brackets. Gap: network − exact."
+MEANS_NOTE = "Mean over rounds, 95 % Student-t interval in brackets."
+GAP_NOTE = f"{MEANS_NOTE} Gap: network − exact."
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ def _objectives_table(n: int, rows: Sequence[SummaryRow]) -> PageTable:
         ),
         [
             (
-                way_title(row.objective, row.answer),
+                short_way_title(row.objective, row.answer, row.variant),
                 _share(row.hallucination_rate),
                 _share(row.hallucination_rate_difference),
                 _number(row.squared_error),
@@ -269,7 +269,7 @@ def _right_table(rows: Sequence[SummaryRow]) -> PageTable:
             )
             for row in rows
         ],
-        f"{MEANS_NOTE} Exact: what the objective's exact minimiser reaches over all draws, answered alike. The "
+        f"{GAP_NOTE} Exact: what the objective's exact minimiser reaches over all draws, answered alike. The "
         "network is scored on held-out flips, so it may lie a hair above. Spearman: rank correlation of training "
         "loss and P(right) over the epochs of a round, as the variant scores it.",
     )
@@ -287,7 +287,7 @@ def _wrong_table(rows: Sequence[SummaryRow]) -> PageTable:
             )
             for row in rows
         ],
-        f"{MEANS_NOTE} Squared error: of the answer as given.",
+        f"{GAP_NOTE} Squared error: of the answer as given.",
     )
 
 
