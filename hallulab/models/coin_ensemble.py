@@ -194,27 +194,32 @@ class _Layer:
         self.widen = parameters.linear(f"{name}.widen")
         self.narrow = parameters.linear(f"{name}.narrow")
         self.feed_forward_norm = parameters.norm(f"{name}.feed_forward_norm")
+        self._scale = 1 / (1 - settings.dropout)
         self._hidden = workspace.like
-        self._masks: tuple[Tensor | None, ...] = ()
+        self._attended_mask: Tensor | None = None
+        self._narrowed_mask: Tensor | None = None
 
     def forward(self, x: Tensor, masks: "DropoutMasks | None") -> Tensor:
         """Shape (n_members, n · n_tokens, width) in and out."""
         mixed = self.attention.forward(self.query_key_value.forward(x), masks)
-        attended, attended_mask = _dropped(self.attention_out.forward(mixed), masks)
-        x = self.attention_norm.forward(attended.add_(x))
-        self._hidden, hidden_mask = _dropped(self.widen.forward(x).relu_(), masks)
-        narrowed, narrowed_mask = _dropped(self.narrow.forward(self._hidden), masks)
-        self._masks = attended_mask, hidden_mask, narrowed_mask
-        return self.feed_forward_norm.forward(narrowed.add_(x))
+        attended, self._attended_mask = _added(x, self.attention_out.forward(mixed), masks)
+        x = self.attention_norm.forward(attended)
+        self._hidden = self.widen.forward(x).relu_()
+        if masks:
+            self._hidden.mul_(masks.take(self._hidden.shape))
+        narrowed, self._narrowed_mask = _added(x, self.narrow.forward(self._hidden), masks)
+        return self.feed_forward_norm.forward(narrowed)
 
     def backward(self, dy: Tensor) -> Tensor:
         """Gradient by x from the gradient by y."""
-        attended_mask, hidden_mask, narrowed_mask = self._masks
         d_sum = self.feed_forward_norm.backward(dy)
-        d_hidden = _masked(self.narrow.backward(_masked(d_sum, narrowed_mask)), hidden_mask)
+        d_hidden = self.narrow.backward(_masked(d_sum, self._narrowed_mask))
+        # what is above 0 was neither cut off nor dropped
         d_hidden = torch.ops.aten.threshold_backward(d_hidden, self._hidden, 0)
+        if self._narrowed_mask is not None:
+            d_hidden.mul_(self._scale)
         d_sum = self.attention_norm.backward(self.widen.backward(d_hidden).add_(d_sum))
-        d_mixed = self.attention_out.backward(_masked(d_sum, attended_mask))
+        d_mixed = self.attention_out.backward(_masked(d_sum, self._attended_mask))
         return self.query_key_value.backward(self.attention.backward(d_mixed)).add_(d_sum)
 
 
@@ -374,7 +379,7 @@ class DropoutMasks:
         """Draw the masks of another step; those taken before change with them."""
         for row, generator in zip(self._words, generators, strict=True):
             row.random_(-(2**63), None, generator=generator)
-        torch.mul(self._words.view(torch.int16) >= self._smallest_kept, self._scale, out=self._values)
+        torch.ge(self._words.view(torch.int16), self._smallest_kept, out=self._values).mul_(self._scale)
         self._n_taken = 0
         return self
 
@@ -387,12 +392,12 @@ class DropoutMasks:
         return self._cuts[self._n_taken - 1]
 
 
-def _dropped(x: Tensor, masks: DropoutMasks | None) -> tuple[Tensor, Tensor | None]:
-    """What dropout leaves of x (which is overwritten), and the mask."""
+def _added(x: Tensor, update: Tensor, masks: DropoutMasks | None) -> tuple[Tensor, Tensor | None]:
+    """x plus what dropout leaves of its update (which is overwritten without dropout), and the mask."""
     if masks is None:
-        return x, None
-    mask = masks.take(x.shape)
-    return x.mul_(mask), mask
+        return update.add_(x), None
+    mask = masks.take(update.shape)
+    return torch.addcmul(x, update, mask), mask
 
 
 def _mask_of(weights: Tensor, n_members: int, masks: DropoutMasks | None) -> Tensor | None:
