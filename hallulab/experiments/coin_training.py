@@ -5,6 +5,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
 from queue import SimpleQueue
 
 import numpy as np
@@ -25,28 +26,51 @@ MAX_DRAWS_SCORED_WITHIN_EPOCH = 1_000
 """with more distinct held-out draws than this, networks are scored at the end of epochs only"""
 MIN_ROWS_FOR_ONEDNN = 100
 """matrices with fewer rows are multiplied sooner by torch's default, which has less to prepare"""
+SECONDS_PER_STATE = 10.0
+"""how often a round hands out what it could go on from"""
 TOKENS_PER_EVALUATION = 2_048
 """coins that each network sees at a time when it is scored; bounds the memory of a million flips"""
 
 
+@dataclass(frozen=True)
+class RoundState:
+    """A round at the end of an epoch: what it takes to go on from there."""
+
+    seed: int
+    n_epochs: int
+    """epochs behind it"""
+    tensors: dict[str, Tensor]
+    """weights, Adam's moments and steps, place in the dropout's random numbers"""
+
+
 def train_rounds(
-    settings: CoinSettings, seeds: Sequence[int], *, device: torch.device | str = "cpu"
-) -> Generator[CoinStep | CoinPoint]:
+    settings: CoinSettings,
+    seeds: Sequence[int],
+    *,
+    states: Sequence[RoundState] = (),
+    device: torch.device | str = "cpu",
+) -> Generator[CoinStep | CoinPoint | RoundState]:
     """Train one network per seed, all together; points of different seeds interleave. Close it to stop.
 
-    A round computes the same whichever rounds it is trained beside, up to the last bits of its sums.
+    A round computes the same whichever rounds it is trained beside and wherever it goes on, up to the last bits of its
+    sums. Now and then a round's state follows the points of its epoch.
 
     Args:
         settings: the run.
         seeds: of the rounds to train, at least one.
+        states: where rounds go on; the others start.
         device: where the networks live.
     """
+    rounds = [CoinRound(settings, seed, device) for seed in seeds]
+    for each in rounds:
+        for state in states:
+            if state.seed == each.seed:
+                each.go_on_from(state)
     n_cores = torch.get_num_threads() if torch.device(device).type == "cpu" else 1
-    n_threads = min(len(seeds), n_cores)
-    crew = _Crew(settings, seeds, device, stack_size=len(seeds) // n_threads)
-    with (
-        quick_float32_products() if crew.rows_per_product >= MIN_ROWS_FOR_ONEDNN else contextlib.nullcontext()
-    ):
+    n_threads = min(len(rounds), n_cores)
+    crew = _Crew(settings, rounds, stack_size=len(rounds) // n_threads)
+    is_small = crew.rows_per_product < MIN_ROWS_FOR_ONEDNN
+    with contextlib.nullcontext() if is_small else quick_float32_products():
         yield from crew.run(n_threads)
 
 
@@ -71,16 +95,14 @@ def quick_float32_products() -> Iterator[None]:
 class _Crew:
     """What the threads of a run share: rounds that wait for their next epoch, and what has happened so far."""
 
-    def __init__(
-        self, settings: CoinSettings, seeds: Sequence[int], device: torch.device | str, *, stack_size: int
-    ):
+    def __init__(self, settings: CoinSettings, rounds: "Sequence[CoinRound]", *, stack_size: int):
         self.settings = settings
         self.stack_size = stack_size
-        self.rounds = [CoinRound(settings, seed, device) for seed in seeds]
-        self._waiting = deque(self.rounds)
+        self.rounds = rounds
+        self._waiting = deque(rounds)
         self._changed = threading.Condition()
         self._stopped = False
-        self._told: SimpleQueue[CoinStep | CoinPoint | BaseException | None] = SimpleQueue()
+        self._told: SimpleQueue[CoinStep | CoinPoint | RoundState | BaseException | None] = SimpleQueue()
 
     @property
     def rows_per_product(self) -> int:
@@ -90,7 +112,7 @@ class _Crew:
             return self.settings.batch_size
         return self.settings.coins_per_draw * min(self.settings.batch_size, len(first.labels))
 
-    def run(self, n_threads: int) -> Iterator[CoinStep | CoinPoint]:
+    def run(self, n_threads: int) -> Iterator[CoinStep | CoinPoint | RoundState]:
         """Events of all threads until every round is trained; raises what a thread raised."""
         n_torch_threads = torch.get_num_threads()
         threads = [threading.Thread(target=self._work, daemon=True) for _ in range(n_threads)]
@@ -165,6 +187,7 @@ class CoinRound:
             n_outputs=objective.n_outputs(settings.coins_per_draw),
         )
         network = build_coin_transformer(settings.coins_per_draw, self.shape, seed=seed)
+        self.seed = seed
         self.weights = flat_weights(network).to(device)
         self.adam: dict[str, Tensor] = {}
         self.dropout = torch.Generator(device=device).manual_seed(seed) if self.shape.dropout else None
@@ -180,6 +203,34 @@ class CoinRound:
         """epochs behind it, with fraction"""
         self.train_loss: float | None = None
         """mean over the epoch's batches so far"""
+        self._state_given_at = time.monotonic()
+
+    def state(self) -> RoundState | None:
+        """What it takes to go on from here, if the last time is long enough ago."""
+        if time.monotonic() - self._state_given_at < SECONDS_PER_STATE:
+            return None
+        self._state_given_at = time.monotonic()
+        tensors = {"weights": self.weights} | {f"adam.{name}": value for name, value in self.adam.items()}
+        if self.dropout is not None:
+            tensors["dropout"] = self.dropout.get_state()
+        return RoundState(
+            self.seed, self.n_epochs, {name: value.detach().cpu().clone() for name, value in tensors.items()}
+        )
+
+    def go_on_from(self, state: RoundState) -> None:
+        """Be where `state` was taken; for a round that has not trained yet."""
+        device = self.weights.device
+        self.weights = state.tensors["weights"].to(device)
+        self.adam = {
+            name.removeprefix("adam."): value.to(device)
+            for name, value in state.tensors.items()
+            if name.startswith("adam.")
+        }
+        if self.dropout is not None:
+            self.dropout.set_state(state.tensors["dropout"])
+        for _ in range(state.n_epochs):
+            self.rng.shuffle(self.flips)
+        self.n_epochs, self.epoch = state.n_epochs, float(state.n_epochs)
 
     def batch(self, rows: slice, n_counts: int) -> tuple[NDArray[np.integer], NDArray[np.float32]]:
         """Draws of a batch, shape (n, N), and how often each number of heads came up, shape (n, N + 1).
@@ -197,7 +248,9 @@ class CoinRound:
         return self.labels[distinct], table
 
 
-def train_epoch(rounds: Sequence[CoinRound], settings: CoinSettings) -> Iterator[CoinPoint | None]:
+def train_epoch(
+    rounds: Sequence[CoinRound], settings: CoinSettings
+) -> Iterator[CoinPoint | RoundState | None]:
     """One epoch of several rounds as one ensemble; a None now and then says that it goes on.
 
     Args:
@@ -228,6 +281,7 @@ def train_epoch(rounds: Sequence[CoinRound], settings: CoinSettings) -> Iterator
     for each in rounds:
         each.n_epochs += 1
     yield from stack.points(rounds)
+    yield from filter(None, (each.state() for each in rounds))
 
 
 class _Stack:

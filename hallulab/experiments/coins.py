@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from hallulab.data.coins import flip_draws
 from hallulab.errors import RefusedInputError
 from hallulab.experiments.coin_objectives import OBJECTIVES
 from hallulab.experiments.coin_run import VARIANTS, CoinPoint, CoinSettings, CoinStep
 from hallulab.experiments.coin_summary import CoinResult
-from hallulab.experiments.coin_training import train_rounds
+from hallulab.experiments.coin_training import RoundState, train_rounds
 from hallulab.records import RecordFile, library_versions
 from hallulab.scoring.coin_exact import MAX_EXACT_COINS_PER_DRAW, exact_scores
 
@@ -30,7 +32,8 @@ def run_coins(
 
     Args:
         settings: the run.
-        records: where points are kept; rounds it already holds to the end are yielded from it, not run again.
+        records: where points are kept; rounds it already holds to the end are yielded from it, not run again. Beside
+            it stand the states that unfinished rounds go on from.
         device: where the networks live.
 
     Raises RefusedInputError when `records` belongs to a run with other settings.
@@ -44,12 +47,22 @@ def run_coins(
     unfinished = [seed for seed in settings.seeds if seed not in finished]
     if not unfinished:
         return
+    states = _saved_states(settings, unfinished, kept, records) if records else []
+    for state in states:
+        yield from (point for point in kept if point.seed == state.seed and point.epoch <= state.n_epochs)
     # closed by hand: whoever closes this run wants its threads to end now
-    with closing(train_rounds(settings, unfinished, device=device)) as events:
+    with closing(train_rounds(settings, unfinished, states=states, device=device)) as events:
         for event in events:
+            if isinstance(event, RoundState):
+                if records:
+                    _save_state(records, event)
+                continue
             if records and isinstance(event, CoinPoint):
                 records.append({"kind": "point"} | asdict(event))
             yield event
+    if records:
+        for seed in unfinished:
+            _state_path(records, seed).unlink(missing_ok=True)
 
 
 def coin_grid(
@@ -126,6 +139,36 @@ def coin_truth(settings: CoinSettings) -> dict[str, Any]:
     rng = np.random.default_rng([settings.seed, 0])
     flips = flip_draws(settings.coins_per_draw, min(settings.flips, MAX_DRAWS_FOR_TRUTH), rng=rng)
     return exact_scores(settings.coins_per_draw, settings.rule, draws=flips.draws)
+
+
+def _state_path(records: RecordFile, seed: int) -> Path:
+    return records.path.with_name(f"{records.path.stem}-seed{seed}.safetensors")
+
+
+def _save_state(records: RecordFile, state: RoundState) -> None:
+    """Replace the state of this round by a later one, whole or not at all."""
+    path = _state_path(records, state.seed)
+    written = path.with_suffix(".part")
+    save_file(state.tensors, written, metadata={"n_epochs": str(state.n_epochs)})
+    written.replace(path)
+
+
+def _saved_states(
+    settings: CoinSettings, seeds: Sequence[int], points: Sequence[CoinPoint], records: RecordFile
+) -> list[RoundState]:
+    """States whose epochs are recorded; a round without one starts anew."""
+    recorded = {(point.seed, point.epoch, point.answer) for point in points}
+    states = []
+    for seed in seeds:
+        path = _state_path(records, seed)
+        if not path.exists():
+            continue
+        with safe_open(path, framework="pt") as file:
+            n_epochs = int(file.metadata()["n_epochs"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if all((seed, n_epochs, answer) in recorded for answer in OBJECTIVES[settings.objective].answers):
+            states.append(RoundState(seed, n_epochs, tensors))
+    return states
 
 
 def _finished_seeds(settings: CoinSettings, points: Sequence[CoinPoint]) -> set[int]:

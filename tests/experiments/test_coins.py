@@ -4,10 +4,11 @@ from dataclasses import replace
 import pytest
 
 from hallulab.errors import RefusedInputError
-from hallulab.experiments import coins
+from hallulab.experiments import coin_training, coins
 from hallulab.experiments.coins import (
     CoinPoint,
     CoinSettings,
+    CoinStep,
     coin_grid,
     coin_result,
     coin_truth,
@@ -88,6 +89,43 @@ def test_a_killed_run_trains_the_unfinished_rounds_again(tmp_path, two_rounds, t
     ]
     # what the killed round left is not counted twice
     assert len(read_runs(tmp_path)[0].points) == 18
+
+
+@pytest.mark.parametrize("variant", ["fixed", "paper_code"])
+def test_a_killed_round_goes_on_from_its_last_state(variant, tmp_path, monkeypatch):
+    monkeypatch.setattr(coin_training, "SECONDS_PER_STATE", 0)
+    chosen = settings(epochs=4, rounds=2, points_per_epoch=1, variant=variant)
+    unbroken = by_moment(points_of(run_coins(chosen)))
+    records = RecordFile(records_path(tmp_path, chosen))
+    killed = run_coins(chosen, records=records)
+    for event in killed:
+        if isinstance(event, CoinPoint) and event.epoch == 3:
+            break
+    killed.close()
+    kept = {path.name for path in tmp_path.glob("*.safetensors")}
+    assert kept == {f"coins-N2-{variant}-squared_error-seed{seed}.safetensors" for seed in (0, 1)}
+    again = list(run_coins(chosen, records=records))
+    assert min(event.epoch for event in again if isinstance(event, CoinStep)) > 1
+    for resumed, whole in zip(by_moment(points_of(again)), unbroken, strict=True):
+        assert (resumed.seed, resumed.epoch, resumed.n) == (whole.seed, whole.epoch, whole.n)
+        assert resumed.validation_loss == pytest.approx(whole.validation_loss, rel=2e-3)
+    assert not list(tmp_path.glob("*.safetensors"))
+    assert read_runs(tmp_path)[0].points == tuple(by_moment(points_of(again)))
+
+
+def test_a_state_ahead_of_its_records_is_not_used(tmp_path, monkeypatch):
+    monkeypatch.setattr(coin_training, "SECONDS_PER_STATE", 0)
+    chosen = settings(epochs=3, rounds=1, points_per_epoch=1)
+    records = RecordFile(records_path(tmp_path, chosen))
+    killed = run_coins(chosen, records=records)
+    for event in killed:
+        if isinstance(event, CoinPoint) and event.epoch == 3:
+            break
+    killed.close()
+    shorter = [line for line in records.path.read_text().splitlines() if '"epoch": 2' not in line]
+    records.path.write_text("\n".join(line for line in shorter if '"epoch": 3' not in line) + "\n")
+    again = points_of(run_coins(chosen, records=records))
+    assert [point.epoch for point in again] == [0, 1, 2, 3]
 
 
 def test_a_round_killed_between_two_answers_is_not_finished(tmp_path, trained):
