@@ -35,7 +35,7 @@ class CoinJudge:
         )
         self._pair_rows, self._pair_heads = np.divmod(pairs, n + 1)
         self._mean_heads = self._mean_per_draw(self._pair_heads)
-        self._mean_squared_heads = self._mean_per_draw(self._pair_heads**2)
+        self._heads_variance = self._mean_per_draw(self._pair_heads**2) - self._mean_heads**2
         self._pmf = coin_pmf(self.labels, n)
         self._variant_pmf = coin_pmf(self.labels, n, law=settings.choices.law)
         self._log_delta = settings.rule.log_delta(self._pmf)
@@ -94,8 +94,12 @@ class CoinJudge:
     def _squared_error(
         self, rows: NDArray[np.int64], answers: NDArray[np.float64], counts: NDArray[np.int64]
     ) -> float:
-        """Mean of (answer − heads)² over the flips of each draw, answers paired with them at random."""
-        squares = answers**2 - 2 * answers * self._mean_heads[rows] + self._mean_squared_heads[rows]
+        """Mean of (answer − heads)² over the answered flips, answers paired with those of their draw at random."""
+        scored = ~np.isnan(answers)
+        if not scored.any():
+            return np.nan
+        answers, rows, counts = answers[scored], rows[scored], counts[scored]
+        squares = (answers - self._mean_heads[rows]) ** 2 + self._heads_variance[rows]
         return float(np.average(squares, weights=counts))
 
     def _mean_per_draw(self, values: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -34,6 +34,7 @@ COMPARED = {
 """fields of a summary row, with the title of their panel"""
 SAME_LINE_PX = 3.0
 LABEL_HEIGHT_PX = 15.0
+MAX_CROWDING_PX = 3.0
 LABEL_GAP_PX = 9.0
 """from a line to the middle of its label"""
 
@@ -68,12 +69,11 @@ class ExactLine:
 
 @dataclass(frozen=True)
 class LineLabel:
-    """A label that stands on one line, or on several that cannot be told apart."""
+    """A label of one line, or of several that cannot be told apart."""
 
     text: str
-    at: float
-    """value of the line it belongs to"""
-    is_above: bool
+    y: float
+    """of the middle of the text, on the panel's axis"""
     colour: str
 
 
@@ -90,27 +90,35 @@ class Panel:
     y_range: tuple[float, float]
 
     def labels(self, height_px: float) -> list[LineLabel]:
-        """A label above or below each exact line, where it hides least; lines that fall together share one.
+        """A label for each exact line at the right end of a panel that is `height_px` high.
 
-        Labels stand at the right end of a panel that is `height_px` high.
+        Each stands above or below its line, where it hides least; where that hides too much, all stand at
+        the top of the panel, if that is free. Lines that fall together share one.
         """
-        to_px = height_px / (self.y_range[1] - self.y_range[0])
+        bottom, top = self.y_range
+        to_px = height_px / (top - bottom)
+        groups = self._groups(SAME_LINE_PX / to_px)
+        heights = [(group[0].value - bottom) * to_px for group in groups]
+        drawn = [(values - bottom) * to_px for values in self._right_halves()]
+        middles, crowding = _beside_lines(heights, drawn, height_px)
+        if crowding > MAX_CROWDING_PX:
+            key = [height_px - LABEL_HEIGHT_PX * (index + 0.6) for index in range(len(groups))]
+            highest = max([*heights, *(float(values.max()) for values in drawn)])
+            middles = key if key[-1] - LABEL_HEIGHT_PX / 2 > highest else middles
+        return [
+            LineLabel(" · ".join(line.label for line in group), bottom + middle / to_px, group[0].colour)
+            for group, middle in zip(groups, middles, strict=True)
+        ]
+
+    def _groups(self, same: float) -> list[list[ExactLine]]:
+        """Lines from high to low, those nearer than `same` together."""
         groups: list[list[ExactLine]] = []
         for line in sorted(self.lines, key=lambda line: -line.value):
-            if groups and (groups[-1][0].value - line.value) * to_px < SAME_LINE_PX:
+            if groups and groups[-1][0].value - line.value < same:
                 groups[-1].append(line)
             else:
                 groups.append([line])
-        heights = [(group[0].value - self.y_range[0]) * to_px for group in groups]
-        drawn = [(values - self.y_range[0]) * to_px for values in self._right_halves()]
-        sides = min(
-            product((True, False), repeat=len(groups)),
-            key=lambda sides: (round(_crowding(heights, sides, drawn, height_px), 1), sides.count(False)),
-        )
-        return [
-            LineLabel(" · ".join(line.label for line in group), group[0].value, is_above, group[0].colour)
-            for group, is_above in zip(groups, sides, strict=True)
-        ]
+        return groups
 
     def _right_halves(self) -> Iterator[NDArray[np.float64]]:
         """What the curves are where labels stand."""
@@ -195,17 +203,28 @@ def share_panel(result: CoinResult) -> Panel:
     return Panel("share of answers", tuple(curves), lines, result.settings.epochs, (-0.03, 1.03))
 
 
+def _beside_lines(
+    heights: Sequence[float], drawn: Sequence[NDArray[np.float64]], height_px: float
+) -> tuple[list[float], float]:
+    """Middles of labels above or below their lines, and by how many pixels the best choice still overlaps."""
+    choices = [
+        [height + side * LABEL_GAP_PX for height, side in zip(heights, sides, strict=True)]
+        for sides in product((1, -1), repeat=len(heights))
+    ]
+    # all above is the first choice, so it wins a tie
+    crowding = [round(_crowding(heights, middles, drawn, height_px), 1) for middles in choices]
+    best = crowding.index(min(crowding))
+    return choices[best], crowding[best]
+
+
 def _crowding(
     heights: Sequence[float],
-    sides: Sequence[bool],
+    middles: Sequence[float],
     drawn: Sequence[NDArray[np.float64]],
     height_px: float,
 ) -> float:
     """Pixels by which labels overlap each other, foreign lines, curves and the ends of the panel."""
     half = LABEL_HEIGHT_PX / 2
-    middles = [
-        h + (LABEL_GAP_PX if above else -LABEL_GAP_PX) for h, above in zip(heights, sides, strict=True)
-    ]
     crowding = 0.0
     for index, middle in enumerate(middles):
         crowding += sum(max(0.0, 2 * half - abs(middle - other)) for other in middles[:index])

@@ -10,7 +10,6 @@ from plotly.subplots import make_subplots
 
 from hallulab.experiments.coin_summary import CoinResult, EpochBand, SummaryRow
 from hallulab.reports.coin_curves import (
-    LABEL_GAP_PX,
     Curve,
     Dot,
     DotPanel,
@@ -35,7 +34,7 @@ EDGE = 0.5
 PANEL_HEIGHT_PX = 215
 PANEL_GAP_PX = 92
 """holds the upper panel's ticks and the lower panel's legend, which takes three rows on a phone"""
-MARGIN_PX = {"l": 52, "r": 12, "t": 48, "b": 44}
+MARGIN_PX = {"l": 52, "r": 12, "t": 26, "b": 44}
 LEGEND_ROW_PX = 22
 DOT_ROW_PX, DOT_GAP_PX = 24, 58
 DOT_MARGIN_PX = {"l": 8, "r": 16, "t": 58, "b": 30}
@@ -93,7 +92,8 @@ def training_figure(results: Sequence[CoinResult]) -> go.Figure:
     Args:
         results: one column each, side by side; finished, running or not begun.
     """
-    height_px = 2 * PANEL_HEIGHT_PX + MARGIN_PX["t"] + MARGIN_PX["b"] + PANEL_GAP_PX
+    margin = MARGIN_PX if len(results) == 1 else MARGIN_PX | {"t": MARGIN_PX["t"] + LEGEND_ROW_PX}
+    height_px = 2 * PANEL_HEIGHT_PX + margin["t"] + margin["b"] + PANEL_GAP_PX
     figure = make_subplots(
         rows=2,
         cols=len(results),
@@ -110,7 +110,7 @@ def training_figure(results: Sequence[CoinResult]) -> go.Figure:
     bottom = PANEL_HEIGHT_PX / (2 * PANEL_HEIGHT_PX + PANEL_GAP_PX)
     legend = {"orientation": "h", "x": 0, "yanchor": "bottom", "font": {"size": 11}, "tracegroupgap": 0}
     return figure.update_layout(
-        margin=MARGIN_PX,
+        margin=margin,
         legend=legend | {"y": 1.0},
         legend2=legend | {"y": bottom},
         uirevision="training",
@@ -192,8 +192,7 @@ def _add_panel(figure: go.Figure, panel: Panel, row: int, column: int) -> None:
     for label in panel.labels(PANEL_HEIGHT_PX):
         figure.add_annotation(
             text=f'<span style="color:{label.colour}">━</span> {label.text}',
-            x=1, xref="x domain", xanchor="right", y=label.at, yanchor="middle",
-            yshift=LABEL_GAP_PX if label.is_above else -LABEL_GAP_PX,
+            x=1, xref="x domain", xanchor="right", y=label.y, yanchor="middle",
             showarrow=False, font={"size": 11}, row=row, col=column,
         )  # fmt: skip
     for curve in panel.curves:

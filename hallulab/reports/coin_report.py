@@ -12,7 +12,7 @@ from hallulab.experiments.coins import RECORDS_PATTERN, read_runs
 from hallulab.records import RecordFile, file_sha256
 from hallulab.reports.coin_exports import points_csv
 from hallulab.reports.coin_figures import comparison_figure, training_figure
-from hallulab.reports.coin_sentences import objective_sentences, run_sentences
+from hallulab.reports.coin_sentences import objective_sentences, run_headline, run_sentences
 from hallulab.reports.coin_words import (
     MISSING,
     VARIANT_TITLES,
@@ -21,6 +21,7 @@ from hallulab.reports.coin_words import (
     estimator_title,
     percent,
     run_title,
+    short_way_title,
     way_title,
 )
 from hallulab.reports.page import Finding, Page, PageFigure, PageSection, PageTable, Receipt, page_html
@@ -32,9 +33,9 @@ WHAT_IT_IS = (
     "drawn and says how many heads will come up. Every probability is known exactly, so its answers can be held "
     "against the truth. An answer hallucinates when it is a count that is not plausible for these coins."
 )
-CAPTION = (
-    "Lines: mean over rounds. Bands: 95 % interval of that mean. Faint lines: single rounds. Dashed: exact values, "
-    "which need no network."
+HOW_TO_READ = (
+    "Figure 3 of arXiv 2509.21473, with the exact values beside the curves. Lines: mean over rounds. Bands: 95 % "
+    "interval of that mean. Faint lines: single rounds. Thin dashed lines: exact values, which need no network."
 )
 MEANS_NOTE = "Mean over rounds, 95 % Student-t interval in brackets. Gap: network − exact."
 
@@ -97,8 +98,9 @@ def coin_page(results: Sequence[CoinResult], record_paths: Sequence[Path]) -> Pa
         title=f"Coin laboratory: N = {sizes}",
         opening=WHAT_IT_IS,
         findings=[
-            Finding(run_title(result.settings), run_sentences(result, _rows_of(result, rows)))
+            Finding(run_title(result.settings), run_headline(ways), run_sentences(result, ways))
             for result in results
+            for ways in [_rows_of(result, rows)]
         ],
         sections=[
             _training_section(results),
@@ -106,7 +108,12 @@ def coin_page(results: Sequence[CoinResult], record_paths: Sequence[Path]) -> Pa
             *_variants_section(rows),
             PageSection(
                 "All numbers",
-                tables=[_summary_numbers(rows), _rounds_table(results), *_exact_tables(results)],
+                tables=[
+                    _right_table(rows),
+                    _wrong_table(rows),
+                    _rounds_table(results),
+                    *_exact_tables(results),
+                ],
             ),
         ],
         receipt=_receipt(results, record_paths),
@@ -121,14 +128,15 @@ def _rows_of(result: CoinResult, rows: Sequence[SummaryRow]) -> list[SummaryRow]
 
 def _training_section(results: Sequence[CoinResult]) -> PageSection:
     figures = [
-        PageFigure(run_title(result.settings), training_figure([result]), training_svg([result]), CAPTION)
+        PageFigure(
+            run_title(result.settings),
+            training_figure([result]),
+            training_svg([result]),
+            f"{result.settings.flips:,} flips in each round; rounds: {len(result.started_seeds)}.",
+        )
         for result in results
     ]
-    return PageSection(
-        "Training: the loss falls, and the answers?",
-        ("This is Figure 3 of arXiv 2509.21473, with the exact values beside the curves.",),
-        figures,
-    )
+    return PageSection("Training: the loss falls, and the answers?", (HOW_TO_READ,), figures)
 
 
 def _objectives_section(rows: Sequence[SummaryRow]) -> Iterator[PageSection]:
@@ -246,13 +254,10 @@ def _same_but_variant(row: SummaryRow, other: SummaryRow) -> bool:
     )
 
 
-def _summary_numbers(rows: Sequence[SummaryRow]) -> PageTable:
+def _right_table(rows: Sequence[SummaryRow]) -> PageTable:
     return PageTable(
-        "The networks at the last epoch that all rounds reached",
-        (
-            "run", "rounds", "epoch", "P(right)", "exact", "gap, points", "best possible", "hallucination rate",
-            "exact", "gap, points", "squared error", "exact", "gap", "Spearman",
-        ),
+        "Right answers, at the last epoch that all rounds reached",
+        ("run", "rounds", "epoch", "P(right)", "exact", "gap, points", "best possible", "Spearman"),
         [
             (
                 _row_title(row),
@@ -260,29 +265,43 @@ def _summary_numbers(rows: Sequence[SummaryRow]) -> PageTable:
                 MISSING if row.epoch is None else str(row.epoch),
                 *_beside_exact(row.conditional_probability_data_law, as_percent=True),
                 percent(row.best_conditional_probability.exact),
-                *_beside_exact(row.hallucination_rate, as_percent=True),
-                *_beside_exact(row.squared_error, as_percent=False),
                 _number(row.spearman, 2),
             )
             for row in rows
         ],
         f"{MEANS_NOTE} Exact: what the objective's exact minimiser reaches over all draws, answered alike. The "
-        "network is scored on held-out flips, so it may lie a hair above. Squared error: of the answer as given.",
-    )  # fmt: skip
+        "network is scored on held-out flips, so it may lie a hair above. Spearman: rank correlation of training "
+        "loss and P(right) over the epochs of a round, as the variant scores it.",
+    )
+
+
+def _wrong_table(rows: Sequence[SummaryRow]) -> PageTable:
+    return PageTable(
+        "Hallucinations and squared error, at the same epoch",
+        ("run", "hallucination rate", "exact", "gap, points", "squared error", "exact", "gap"),
+        [
+            (
+                _row_title(row),
+                *_beside_exact(row.hallucination_rate, as_percent=True),
+                *_beside_exact(row.squared_error, as_percent=False),
+            )
+            for row in rows
+        ],
+        f"{MEANS_NOTE} Squared error: of the answer as given.",
+    )
 
 
 def _rounds_table(results: Sequence[CoinResult]) -> PageTable:
     return PageTable(
         "Every round at its last scored epoch",
         (
-            "run", "seed", "answer", "epoch", "training loss", "held-out loss", "P(right)", "hallucination rate",
+            "run", "seed", "epoch", "training loss", "held-out loss", "P(right)", "hallucination rate",
             "95 % interval", "squared error", "answers", "missing",
         ),
         [
             (
-                run_title(result.settings),
+                f"N = {settings.coins_per_draw} · {short_way_title(settings.objective, answer, settings.variant)}",
                 str(seed),
-                answer,
                 f"{last.epoch:.3g}",
                 decimal(last.train_loss, 4),
                 decimal(last.validation_loss, 4),
@@ -294,6 +313,7 @@ def _rounds_table(results: Sequence[CoinResult]) -> PageTable:
                 f"{last.n_missing:,}",
             )
             for result in results
+            for settings in [result.settings]
             for seed in result.started_seeds
             for answer in result.answers
             for last in result.round_points(seed, answer)[-1:]
@@ -366,8 +386,7 @@ def _rule_words(result: CoinResult) -> str:
 
 
 def _row_title(row: SummaryRow) -> str:
-    variant = "" if row.variant == "fixed" else f" · {VARIANT_TITLES[row.variant]}"
-    return f"N = {row.coins_per_draw}{variant} · {way_title(row.objective, row.answer)}"
+    return f"N = {row.coins_per_draw} · {short_way_title(row.objective, row.answer, row.variant)}"
 
 
 def _beside_exact(over_rounds: OverRounds, *, as_percent: bool) -> tuple[str, str, str]:

@@ -23,6 +23,23 @@ NO_CHANGE = 5e-4
 """changes that three decimals do not show"""
 
 
+def run_headline(rows: Sequence[SummaryRow]) -> str:
+    """One line about a run.
+
+    Args:
+        rows: its summary, the answer that curves show first; none before anything was scored.
+    """
+    if not rows or rows[0].epoch is None:
+        return "no epoch finished"
+    right, best = rows[0].conditional_probability_data_law.mean, rows[0].best_conditional_probability.mean
+    if right is None:
+        return "no answer is a number"
+    return (
+        f"right {percent(right)} of the time (best possible: {percent(best)}); "
+        f"hallucinations: {percent(rows[0].hallucination_rate.mean)}"
+    )
+
+
 def run_sentences(result: CoinResult, rows: Sequence[SummaryRow]) -> list[str]:
     """One run for somebody who knows no statistics.
 
@@ -155,14 +172,15 @@ def _hallucinates(result: CoinResult, row: SummaryRow) -> Iterator[str]:
         else f"is outside the likeliest counts that hold {percent(settings.hdr_mass)} of the flips"
     )
     yield f"{percent(rate.mean)} of its answers hallucinate{_interval(rate)}: such an answer {meaning}."
-    if rate.exact is not None:
-        yield f"With no network at all, the exact {what} hallucinates in {percent(rate.exact)} of its answers."
     if settings.objective == "squared_error":
         unrounded = result.exact["bayes_mean"]["hallucination_rate"]
+        rounded = {"nearest": "rounded", "ceil": "rounded up"}[settings.choices.rounding]
         yield (
-            "Not rounded, the exact average has the least squared error of all answers, and hallucinates in "
-            f"{percent(unrounded)} of its answers."
+            "With no network at all, the exact average, which no answer beats in squared error, hallucinates in "
+            f"{percent(unrounded)} of the draws as it is, and in {percent(rate.exact)} once it is {rounded}."
         )
+    else:
+        yield f"With no network at all, the exact answer ({what}) hallucinates in {percent(rate.exact)} of the draws."
 
 
 def _public_law(result: CoinResult, row: SummaryRow) -> Iterator[str]:
@@ -196,7 +214,8 @@ def _change(result: CoinResult) -> Iterator[str]:
     loss_first, loss_last, right_first, right_last = np.mean(np.array(found, dtype=float), axis=0).tolist()
     yield (
         f"Between epoch 1 and {last} the training loss {_moved(loss_last - loss_first, loss_first, loss_last)}; "
-        f"the chance of being right {_points_moved(right_last - right_first)}."
+        f"the chance of being right {_points_moved(right_last - right_first)}"
+        f"{f' (means over {len(found)} rounds)' if len(found) > 1 else ''}."
     )
 
 
@@ -257,7 +276,7 @@ def _interval(over_rounds: OverRounds) -> str:
     """In brackets, or that there is none."""
     if over_rounds.low is None or over_rounds.high is None:
         return " (one round, so no interval)" if over_rounds.n_rounds == 1 else ""
-    return f" (95 % interval over rounds: {between(over_rounds.low, over_rounds.high, as_percent=True)})"
+    return f" (95 % interval {between(over_rounds.low, over_rounds.high, as_percent=True)})"
 
 
 def _short(row: SummaryRow) -> str:

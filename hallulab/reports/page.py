@@ -15,6 +15,7 @@ from hallulab.reports.figures import NEUTRAL
 from hallulab.reports.figures import STATE_COLOURS as COLOURS
 
 DRAWN_WITH = ("plotly", "matplotlib")
+MAX_OPEN_FINDINGS = 3
 NO_NETWORK = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; "
     "base-uri 'none'; form-action 'none'"
@@ -52,9 +53,10 @@ class PageTable:
 
 @dataclass(frozen=True)
 class Finding:
-    """What one part of the run found, as a list of sentences."""
+    """What one part of the run found: a line that says most of it, and the sentences behind it."""
 
     title: str
+    headline: str
     sentences: Sequence[str]
 
 
@@ -128,18 +130,22 @@ def page_html(page: Page) -> str:
 
 
 def _summary(page: Page) -> str:
+    """The opening, then the findings side by side; where there are many they open on a click."""
+    is_open = " open" if len(page.findings) <= MAX_OPEN_FINDINGS else ""
     findings = [
-        part
-        for finding in page.findings
-        for part in (
-            f"<h3>{_text(finding.title)}</h3>",
-            _element("ul", [f"<li>{_text(sentence)}</li>" for sentence in finding.sentences]),
+        _element(
+            "details",
+            [
+                f"<summary><strong>{_text(finding.title)}</strong> {_text(finding.headline)}</summary>",
+                _element("ul", [f"<li>{_text(sentence)}</li>" for sentence in finding.sentences]),
+            ],
+            is_open,
         )
-        if finding.sentences
+        for finding in page.findings
     ]
-    return _element(
-        "section", ["<h2>In plain words</h2>", *_paragraphs([page.opening]), *findings], "summary"
-    )
+    layout = ' class="side-by-side"' if is_open else ""
+    parts = ["<h2>In plain words</h2>", *_paragraphs([page.opening]), _element("div", findings, layout)]
+    return _element("section", parts, ' class="summary"')
 
 
 def _section(section: PageSection, numbers: Iterator[int]) -> str:
@@ -147,7 +153,7 @@ def _section(section: PageSection, numbers: Iterator[int]) -> str:
     parts = [
         f"<h2>{_text(section.title)}</h2>",
         *_paragraphs(section.paragraphs),
-        *([_element("div", figures, "figures")] if figures else []),
+        *([_element("div", figures, ' class="side-by-side"')] if figures else []),
         *(_table(table) for table in section.tables),
     ]
     return _element("section", parts)
@@ -172,11 +178,12 @@ def _table(table: PageTable) -> str:
         + "</tr>"
         for first, *others in table.rows
     )
+    pairs = ' class="pairs"' if len(table.header) == 2 else ""
     note = f'\n<p class="note">{_text(table.note)}</p>' if table.note else ""
     return (
         f"<h3>{_text(table.title)}</h3>\n"
         f'<div class="scroll" role="region" aria-label="{_text(table.title)}" tabindex="0">\n'
-        f"<table>\n<thead><tr>{header}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table>\n</div>{note}"
+        f"<table{pairs}>\n<thead><tr>{header}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table>\n</div>{note}"
     )
 
 
@@ -210,9 +217,8 @@ def _json(figure: go.Figure) -> str:
     return written.replace("<", "\\u003c")
 
 
-def _element(name: str, parts: Sequence[str], css_class: str = "") -> str:
-    attribute = f' class="{css_class}"' if css_class else ""
-    return "\n".join([f"<{name}{attribute}>", *parts, f"</{name}>"])
+def _element(name: str, parts: Sequence[str], attributes: str = "") -> str:
+    return "\n".join([f"<{name}{attributes}>", *parts, f"</{name}>"])
 
 
 def _paragraphs(texts: Sequence[str]) -> list[str]:
@@ -220,7 +226,8 @@ def _paragraphs(texts: Sequence[str]) -> list[str]:
 
 
 def _text(text: str) -> str:
-    return html.escape(text, quote=True)
+    """Text as HTML shows it letter by letter; a number and its percent sign stay on one line."""
+    return html.escape(text.replace(" %", "\N{NO-BREAK SPACE}%"), quote=True)
 
 
 DRAW = """
@@ -247,13 +254,18 @@ h2 {{ font-size: 1.25rem; margin: 2.2rem 0 0.5rem; }}
 h3 {{ font-size: 1rem; margin: 1.3rem 0 0.4rem; }}
 p, ul {{ max-width: 46rem; margin: 0.5rem 0; }}
 ul {{ padding-left: 1.2rem; }}
+li {{ margin: 0.25rem 0; }}
 .summary {{ border: 1px solid var(--line); border-left: 6px solid var(--accent); border-radius: 10px;
   background: var(--raised); padding: 14px 18px; }}
 .summary h2 {{ margin: 0 0 0.4rem; }}
-.figures {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(min(340px, 100%), 1fr)); gap: 8px 22px; }}
+summary {{ cursor: pointer; padding: 0.3rem 0; }}
+summary strong {{ margin-right: 0.4em; }}
+.side-by-side {{ display: grid; gap: 8px 22px;
+  grid-template-columns: repeat(auto-fit, minmax(min(340px, 100%), 1fr)); }}
 figure {{ margin: 0; min-width: 0; max-width: 720px; }}
 figcaption, .note {{ color: var(--quiet); font-size: 0.88rem; line-height: 1.45; max-width: 46rem; }}
 .still {{ width: 100%; background: #ffffff; }}
+.live .annotation-text {{ paint-order: stroke; stroke: var(--ground); stroke-width: 3px; stroke-linejoin: round; }}
 .drawn .still, html:not(.drawn) .live {{ display: none; }}
 .scroll {{ overflow-x: auto; }}
 .scroll:focus-visible {{ outline: 2px solid var(--accent); outline-offset: 2px; }}
@@ -262,6 +274,11 @@ table {{ border-collapse: collapse; font-size: 0.9rem; font-variant-numeric: tab
 th, td {{ text-align: right; padding: 5px 12px 5px 0; border-bottom: 1px solid var(--line);
   vertical-align: top; }}
 td, tbody th {{ white-space: nowrap; }}
+.pairs th, .pairs td {{ text-align: left; }}
+.pairs td {{ white-space: normal; overflow-wrap: anywhere; }}
+@media (max-width: 640px) {{
+  tbody th {{ white-space: normal; min-width: 8rem; max-width: 11rem; }}
+}}
 th:first-child {{ text-align: left; padding-right: 18px; }}
 thead th {{ color: var(--quiet); font-weight: 600; vertical-align: bottom; }}
 tbody th {{ font-weight: 500; }}
@@ -271,7 +288,9 @@ tbody th {{ font-weight: 500; }}
   .drawn .live {{ display: none; }}
   .drawn .still {{ display: block; }}
   .scroll {{ overflow: visible; }}
-  table {{ font-size: 0.62rem; }}
+  details::details-content {{ content-visibility: visible; }}
+  table {{ font-size: 0.6rem; }}
+  th, td {{ padding: 3px 6px 3px 0; }}
   td, tbody th {{ white-space: normal; }}
   figure, tr, li {{ break-inside: avoid; }}
   h2, h3 {{ break-after: avoid; }}

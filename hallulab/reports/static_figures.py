@@ -14,7 +14,6 @@ from numpy.typing import ArrayLike
 
 from hallulab.experiments.coin_summary import CoinResult, SummaryRow
 from hallulab.reports.coin_curves import (
-    LABEL_GAP_PX,
     NETWORK,
     Curve,
     DotPanel,
@@ -130,16 +129,16 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
         _draw_curve(axes, curve)
     for label in panel.labels(PANEL_HEIGHT_IN * PX_PER_IN * 0.8):
         axes.annotate(
-            label.text, (1, label.at), xycoords=("axes fraction", "data"),
-            xytext=(0, (1 if label.is_above else -1) * 0.8 * LABEL_GAP_PX), textcoords="offset points",
-            ha="right", va="center", fontsize=8, color=label.colour,
+            label.text, (1, label.y), xycoords=("axes fraction", "data"), ha="right", va="center",
+            fontsize=8, color=label.colour,
+            bbox={"facecolor": "white", "alpha": 0.6, "edgecolor": "none", "pad": 0.4},
         )  # fmt: skip
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.yaxis.set_major_locator(MaxNLocator(6))
     axes.set(xlim=(0, panel.n_epochs), ylim=panel.y_range, ylabel=panel.title)
     if panel.curves:
         axes.legend(
-            loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=len(panel.curves), columnspacing=1.0,
+            loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, columnspacing=1.0,
             handlelength=2.4, borderpad=0, borderaxespad=0.3,
         )  # fmt: skip
 

@@ -13,7 +13,7 @@ from hallulab.scoring.coins import CoinRule, answer_probability, coin_pmf, exact
 
 MAX_EXACT_COINS_PER_DRAW = 9
 """up to here all C(2N, N) draws are enumerated; beyond, the draws that occurred stand for them"""
-DRAWS_PER_CHUNK = 8_192
+DRAWS_PER_CHUNK = 1_024
 ESTIMATORS = {
     ("squared_error", "prediction", "nearest"): "bayes_mean_rounded",
     ("squared_error", "prediction", "ceil"): "bayes_mean_ceil",

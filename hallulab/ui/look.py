@@ -37,6 +37,11 @@ CSS = f"""
 .hl-table, .hl-table th, .hl-table td, .hl-table tr {{ border: 0 !important; }}
 .hl-table th, .hl-table td {{ text-align: left; padding: 6px 10px;
   border-bottom: 1px solid var(--border-color-primary) !important; }}
+@media (max-width: 640px) {{
+  .hl-table {{ font-size: 0.84rem; }}
+  .hl-table th, .hl-table td {{ padding: 6px 4px; }}
+  .hl-table th:first-child, .hl-table td:first-child {{ padding-left: 0; }}
+}}
 .hl-table th {{ font-weight: 600; color: var(--body-text-color-subdued); }}
 .hl-table small {{ display: block; font-size: 0.82em; color: var(--body-text-color-subdued); white-space: nowrap; }}
 .hl-in, .hl-out {{ font-weight: 600; white-space: nowrap; }}

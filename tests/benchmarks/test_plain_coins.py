@@ -45,8 +45,8 @@ def somewhat_trained(chosen: CoinSettings, seed: int) -> PlainNetwork:
     torch.manual_seed(seed)
     network = PlainNetwork(chosen.coins_per_draw, chosen.choices)
     optimiser = torch.optim.Adam(network.parameters(), lr=1e-3)
-    labels, heads = plain_data(chosen, seed)[0][:512]
-    for _ in range(15):
+    labels, heads = plain_data(chosen, seed)[0][:128]
+    for _ in range(20):
         loss = nn.functional.mse_loss(network(labels), heads)
         optimiser.zero_grad()
         loss.backward()

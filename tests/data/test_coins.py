@@ -86,6 +86,15 @@ def test_memory_per_flip_is_small(coins_per_draw, bytes_per_flip, monkeypatch):
     assert (train.heads.dtype, train.draw_index.dtype) == (found.heads.dtype, found.draw_index.dtype)
 
 
+def test_a_million_flips_are_kept_in_less_than_four_bytes_each():
+    found = flips(0, coins_per_draw=5, n_flips=1_000_000)
+    assert found.draw_counts.sum() == 1_000_000
+    assert found.heads.nbytes + found.draw_index.nbytes + found.draws.nbytes < 4_000_000
+    # all 252 draws, mean of Σp over them 2.75; standard deviation of the mean below 0.0015
+    assert len(found.draws) == 252
+    assert found.heads.mean() == pytest.approx(2.75, abs=0.008)
+
+
 def test_small_types_do_not_overflow():
     # all 64 coins with the highest labels, 64 … 127
     labels = np.arange(64, 128, dtype=np.uint8)

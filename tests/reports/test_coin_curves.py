@@ -1,6 +1,6 @@
 import pytest
 
-from hallulab.reports.coin_curves import ExactLine, Panel, loss_panel, share_panel
+from hallulab.reports.coin_curves import LABEL_GAP_PX, ExactLine, Panel, loss_panel, share_panel
 from tests.hand_made_coins import finished, point, run
 
 HEIGHT_PX = 100.0
@@ -11,13 +11,18 @@ def labels(*values, curves=()):
     return Panel("share", curves, lines, 4, (0.0, 1.0)).labels(HEIGHT_PX)
 
 
-def test_a_label_stands_above_its_line_where_nothing_is_in_its_way():
-    assert [(label.text, label.at, label.is_above) for label in labels(0.5)] == [("line 0 0.500", 0.5, True)]
+def above(*values, curves=()):
+    return [label.y > value for label, value in zip(labels(*values, curves=curves), values, strict=True)]
+
+
+def test_a_label_stands_just_above_its_line_where_nothing_is_in_its_way():
+    (label,) = labels(0.5)
+    assert (label.text, label.y) == ("line 0 0.500", 0.5 + LABEL_GAP_PX / HEIGHT_PX)
 
 
 def test_two_near_lines_have_their_labels_outside():
     # 8 pixels apart: both labels above would overlap by 7 pixels
-    assert [label.is_above for label in labels(0.5, 0.42)] == [True, False]
+    assert above(0.5, 0.42) == [True, False]
 
 
 def test_lines_that_fall_together_share_a_label():
@@ -26,12 +31,19 @@ def test_lines_that_fall_together_share_a_label():
 
 @pytest.mark.parametrize(("value", "is_above"), [(0.99, False), (0.01, True)])
 def test_labels_stay_inside_the_panel(value, is_above):
-    assert labels(value)[0].is_above is is_above
+    assert above(value) == [is_above]
 
 
 def test_a_label_makes_way_for_a_curve():
     curve = share_panel(finished(2)).curves[0]  # at 0.59: across a label above a line at 0.5
-    assert [label.is_above for label in labels(0.5, curves=(curve,))] == [False]
+    assert above(0.5, curves=(curve,)) == [False]
+
+
+def test_crowded_labels_stand_together_at_the_top_where_that_is_free():
+    # 7 pixels apart, three labels of 15 pixels cannot all stand beside their lines
+    assert [label.y for label in labels(0.42, 0.35, 0.28)] == pytest.approx([0.91, 0.76, 0.61])
+    beside = [label.y for label in labels(0.70, 0.63, 0.56)]  # lines where the key would be
+    assert max(abs(y - line) for y, line in zip(beside, (0.70, 0.63, 0.56), strict=True)) < 0.1
 
 
 def test_the_exact_value_belongs_to_the_objective():

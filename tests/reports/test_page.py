@@ -1,6 +1,7 @@
 """The page: valid markup, everything escaped, nothing loaded."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import plotly.graph_objects as go
@@ -50,7 +51,7 @@ def page(text="plain", n_figures=2):
     return Page(
         title=text,
         opening=text,
-        findings=[Finding(text, [text])],
+        findings=[Finding(text, text, [text])],
         sections=[PageSection(text, [text], [figure(text)] * n_figures, [table])],
         receipt=Receipt(table, {text: text}, {text: text}),
     )
@@ -95,6 +96,15 @@ def test_the_document_is_well_formed(hostile):
     assert [len(hostile.all(tag)) for tag in ("h1", "main", "title")] == [1, 1, 1]
     assert all(attributes.get("alt") for attributes in hostile.all("img"))
     assert all(attributes.get("scope") in ("col", "row") for attributes in hostile.all("th"))
+
+
+def test_many_findings_open_on_a_click():
+    few = page()
+    many = replace(few, findings=[Finding("run", "headline", ["sentence"])] * 4)
+    assert [a for a in Outline(page_html(few)).all("details") if "open" in a]
+    closed = Outline(page_html(many)).all("details")
+    assert len(closed) == 4
+    assert not [a for a in closed if "open" in a]
 
 
 def test_figures_are_numbered_in_reading_order():

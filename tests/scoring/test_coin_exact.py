@@ -130,6 +130,25 @@ def test_no_estimator_beats_the_mode_and_none_has_less_squared_error_than_the_me
     assert exact["bayes_mean"]["squared_error"] == pytest.approx(exact["least_squared_error"])
 
 
+@pytest.mark.parametrize("coins_per_draw", [2, 3, 5])
+def test_the_mode_hallucinates_least_at_any_delta(coins_per_draw):
+    """It has the highest probability of every draw's pmf, so whatever it cannot lift above δ nothing can."""
+    for delta in np.linspace(0.02, 0.98, 49):
+        exact = exact_scores(coins_per_draw, CoinRule(delta=float(delta)))
+        rates = {
+            name: value["hallucination_rate"] for name, value in exact.items() if isinstance(value, dict)
+        }
+        assert min(rates.values()) >= rates["mode"] - 1e-12
+
+
+def test_the_median_can_hallucinate_less_than_the_rounded_mean_at_the_same_squared_error():
+    # N = 3, δ = 0.4: where the mean falls between two counts, the median takes the likelier one
+    exact = exact_scores(3, CoinRule(delta=0.4))
+    assert exact["bayes_mean_rounded"]["hallucination_rate"] == pytest.approx(3 / 20)
+    assert exact["median"]["hallucination_rate"] == pytest.approx(1 / 20)
+    assert exact["median"]["squared_error"] == pytest.approx(exact["bayes_mean_rounded"]["squared_error"])
+
+
 def test_many_coins_are_scored_on_the_draws_that_occurred():
     draws = np.sort(np.random.default_rng(0).permuted(np.tile(np.arange(40), (5, 1)), axis=1)[:, :20])
     exact = exact_scores(20, CoinRule(), draws=draws)

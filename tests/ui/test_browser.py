@@ -207,16 +207,133 @@ def test_stop_ends_a_long_job_and_the_tab_works_again(page):
     expect(pill(page)).to_contain_text("of 2 images", timeout=LOADED_MS)
 
 
-def test_coins_show_the_exact_answer_and_train_live(page):
+def tile(page: Page, name: str) -> Locator:
+    """A number of the flips' panel."""
+    return page.locator(".hl-stats div", has_text=name).locator("dd")
+
+
+def drag_line(page: Page, *, to: float) -> None:
+    """Take the grip of the δ line with the mouse and leave it where the figure's own axis has `to`."""
+    grip = page.locator(".hl-grip")
+    grip.scroll_into_view_if_needed()
+    box = grip.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    target = page.locator("#coin-pmf .js-plotly-plot").evaluate(
+        "(plot, to) => plot.getBoundingClientRect().top + plot._fullLayout.yaxis._offset"
+        " + plot._fullLayout.yaxis.d2p(to)",
+        to,
+    )
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x, (y + target) / 2, steps=4)
+    page.mouse.move(x, target, steps=4)
+    page.mouse.up()
+
+
+def set_number(page: Page, label: str, value: str) -> None:
+    page.get_by_label(label, exact=True).locator("visible=true").fill(value)
+    page.keyboard.press("Tab")
+
+
+def test_coins_are_chosen_flipped_and_judged(page):
     open_tab(page, "Coins")
-    expect(page.locator(".js-plotly-plot:visible").first).to_be_visible()
+    expect(page.locator("#coin-pmf .js-plotly-plot")).to_be_visible(timeout=20_000)
+    expect(pill(page)).to_have_text("✕ Hallucination")
+    page.get_by_role("checkbox", name="coin 1 25 %").check()
+    expect(page.get_by_text("is 1.75 heads, which can never happen")).to_be_visible()
+    page.get_by_role("checkbox", name="coin 1 25 %").press("Space")  # the keyboard's way
+    expect(page.get_by_text("is 1.5 heads, which can never happen")).to_be_visible()
+
+    page.get_by_role("button", name="Flip once").click()
+    expect(
+        page.get_by_text(re.compile("Last flip: coin 2 fell (heads|tails), coin 4 fell heads"))
+    ).to_be_visible()
+    assert tile(page, "flips").inner_text() == "1"
+    coin = page.locator("#coin-chips label", has_text="coin 4")
+    assert coin.evaluate("coin => getComputedStyle(coin, '::after').content") == '"heads"'
+
     page.get_by_role("button", name="Flip 10,000 times").click()
+    expect(page.get_by_role("button", name="Stop flipping")).to_be_visible()
+    expect(tile(page, "flips")).to_have_text("10,001", timeout=20_000)
+    expect(page.get_by_role("button", name="Flip 10,000 times")).to_be_visible()
+    assert float(tile(page, "off the exact bars").inner_text().removesuffix(" %")) < 3
+    page.wait_for_timeout(500)  # let the last picture be drawn
+    shoot(page, "coins-flipped")
+    assert fits_the_screen(page)
+    page.get_by_role("button", name="Clear", exact=True).click()
+    expect(page.get_by_text("Not flipped yet")).to_be_visible()
+
+
+def test_the_line_is_dragged_and_everything_is_decided_again(page):
+    open_tab(page, "Coins")
+    expect(page.locator(".hl-grip")).to_be_visible(timeout=20_000)
+    value = page.get_by_label(re.compile("number input for δ"))
+    verdicts = page.locator(".hl-table:visible .hl-pill")
+    expect(verdicts).to_have_text(["✕ hallucination", *["✓ plausible"] * 3])
+    line = page.locator("#coin-pmf .shapelayer path")
+    drag_line(page, to=0.55)  # above both bars, which are 0.5 high
+    expect(verdicts).to_have_text(["✕ hallucination"] * 4, timeout=20_000)
+    assert float(value.input_value()) == pytest.approx(0.55, abs=0.02)
+    drag_line(page, to=0.3)
+    expect(verdicts).to_have_text(["✕ hallucination", *["✓ plausible"] * 3], timeout=20_000)
+    assert float(value.input_value()) == pytest.approx(0.3, abs=0.02)
+    drag_line(page, to=0.72)  # far above them: the figure shows every probability now
+    expect(verdicts).to_have_text(["✕ hallucination"] * 4, timeout=20_000)
+    # the grip sits on the line that the figure draws, wherever the slider puts it
+    value.fill("0.2")
+    page.keyboard.press("Enter")
+    expect(page.locator(".hl-grip")).to_have_text(re.compile("δ = 0.20"), timeout=20_000)
+    grip, drawn = page.locator(".hl-grip").bounding_box(), line.bounding_box()
+    assert grip["y"] + grip["height"] / 2 == pytest.approx(drawn["y"] + drawn["height"] / 2, abs=2)
+    page.get_by_role("radio", name="HDR mass").check()
+    expect(page.locator(".hl-grip")).to_have_count(0)
+
+
+def test_flipping_stops_at_the_next_click(page):
+    open_tab(page, "Coins")
+    page.get_by_role("button", name="Flip 10,000 times").click()
+    page.get_by_role("button", name="Stop flipping").click()
+    expect(page.get_by_role("button", name="Flip 10,000 times")).to_be_visible()
+    page.wait_for_timeout(500)
+    kept = tile(page, "flips").inner_text()
+    page.wait_for_timeout(700)
+    assert tile(page, "flips").inner_text() == kept
+    assert kept != "10,000"
+
+
+def test_coins_train_stop_compare_and_export(page):
+    open_tab(page, "Coins")
+    for kind in ("CSV", "JSON lines", "PNG", "SVG"):
+        expect(page.get_by_role("button", name=f"Save {kind}", exact=True)).to_be_disabled()
+    page.get_by_role("button", name="Training settings").locator("visible=true").click()
+    set_number(page, "M: flips", "4000")
+    set_number(page, "Epochs", "2")
     page.get_by_role("button", name="Train live").click()
-    expect(page.locator(".js-plotly-plot:visible")).to_have_count(3, timeout=LOADED_MS)  # pmf and two curves
-    page.get_by_role("button", name="Stop").locator("visible=true").click()
-    expect(page.get_by_text("the network’s answer is right")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("Trained 2 epochs, 5 rounds. The network’s answer is right")).to_be_visible(
+        timeout=LOADED_MS
+    )
+    for kind, name in (("CSV", "hallulab-coins.csv"), ("PNG", "hallulab-coins.png")):
+        with page.expect_download() as saved:
+            page.get_by_role("button", name=f"Save {kind}", exact=True).click()
+        assert saved.value.suggested_filename == name
+        assert len(saved.value.path().read_bytes()) > 1000
+
+    page.get_by_text("cross-entropy over counts", exact=True).click()
+    set_number(page, "Epochs", "100")
+    page.get_by_role("button", name="Train live").click()
+    expect(page.locator(".hl-card:visible progress")).to_be_visible(timeout=LOADED_MS)
+    expect(page.get_by_text(re.compile(r"Epoch [1-9]"))).to_be_visible(timeout=LOADED_MS)
+    page.get_by_role("button", name="Stop", exact=True).locator("visible=true").click()
+    expect(page.get_by_text(re.compile("Stopped after .* The network’s answer is right"))).to_be_visible(
+        timeout=30_000
+    )
+    runs = page.locator(".hl-table:visible").last.locator("tbody tr")
+    expect(runs).to_have_count(4)  # squared error, and three ways to answer after cross-entropy
+    page.wait_for_timeout(500)
     shoot(page, "coins")
     assert fits_the_screen(page)
+    page.get_by_role("button", name="Clear these trainings").click()
+    expect(page.get_by_text("Every training of this visit is kept here")).to_be_visible()
 
 
 @one_look

@@ -80,7 +80,7 @@ def result_table(result: CoinResult) -> str:
     summary = [row for row in summary_table([result]) if row.epoch is not None]
     for row in summary:
         if len(summary) > 1:
-            rows.append([f"<b>{ANSWER_TITLES[row.answer]}</b>", "", "", ""])
+            rows.append([f"Answering with <b>{ANSWER_TITLES[row.answer]}</b>"])
         quantities = [
             ("right", row.conditional_probability_data_law, True),
             ("hallucinates", row.hallucination_rate, True),

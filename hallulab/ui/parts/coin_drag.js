@@ -10,6 +10,7 @@ grip.setAttribute("aria-hidden", "true");
 const label = grip.appendChild(document.createElement("span"));
 
 let dragged = null; // δ under the pointer, while it is down
+let taken = null; // δ and the pointer's height when it went down
 let sent = null;
 let timer = 0;
 
@@ -37,12 +38,14 @@ function place() {
   if (label.textContent !== text) label.textContent = text;
 }
 
+// From how far the pointer has moved: a verdict that grows or shrinks may shift the figure under it.
 function deltaAt(event) {
   const shown = figure();
   if (!shown) return null;
   const { min, max, step } = slider();
-  const y = event.clientY - block().getBoundingClientRect().top - axesTop(shown);
-  const stepped = Math.round(shown.full.yaxis.p2d(y) / step) * step;
+  const { yaxis } = shown.full;
+  const y = yaxis.d2p(taken.delta) + event.clientY - taken.y;
+  const stepped = Math.round(yaxis.p2d(y) / step) * step;
   return Number(Math.min(max, Math.max(min, stepped)).toFixed(2));
 }
 
@@ -64,11 +67,11 @@ const keepsScale = (delta) => {
 };
 
 grip.addEventListener("pointerdown", (event) => {
-  if (event.button !== 0 || !slider()) return;
+  if (event.button !== 0 || !slider() || !figure()) return;
   event.preventDefault();
   grip.setPointerCapture(event.pointerId);
-  sent = figure()?.delta ?? null;
-  dragged = sent;
+  dragged = sent = figure().delta;
+  taken = { delta: dragged, y: event.clientY };
   grip.classList.add("hl-dragging");
 });
 grip.addEventListener("pointermove", (event) => {

@@ -8,7 +8,9 @@ from gradio.processing_utils import save_bytes_to_cache
 
 from hallulab.experiments.coin_summary import CoinResult
 from hallulab.reports.coin_exports import points_csv, points_jsonl
-from hallulab.reports.static_figures import training_png, training_svg
+from hallulab.reports.static_figures import pmf_png, pmf_svg, training_png, training_svg
+from hallulab.ui.parts.coin_flips import CoinTally
+from hallulab.ui.parts.coin_play import pmf_file
 
 EXPORTS: dict[str, tuple[str, Callable[[list[CoinResult]], bytes | str]]] = {
     "CSV": ("hallulab-coins.csv", points_csv),
@@ -27,6 +29,13 @@ SAVE_SCRIPT = """(file) => {
 """gradio's own button would save what was made for the click before"""
 
 
+PMF_EXPORTS: dict[str, tuple[str, Callable[..., bytes]]] = {
+    "PNG": ("hallulab-pmf.png", pmf_png),
+    "SVG": ("hallulab-pmf.svg", pmf_svg),
+}
+"""the same for the figure of the chosen coins"""
+
+
 def made_file(kind: str, folder: str, result: CoinResult | None) -> str | None:
     """The path of a new file with this result, below `folder`; None without a result."""
     if result is None:
@@ -34,6 +43,12 @@ def made_file(kind: str, folder: str, result: CoinResult | None) -> str | None:
     name, make = EXPORTS[kind]
     made = make([result])
     return save_bytes_to_cache(made if isinstance(made, bytes) else made.encode(), name, folder)
+
+
+def made_pmf_file(kind: str, folder: str, tally: CoinTally | None, *chosen: Any) -> str:
+    """The path of a new file with the figure of the chosen coins, below `folder`."""
+    name, draw_file = PMF_EXPORTS[kind]
+    return save_bytes_to_cache(pmf_file(draw_file, tally, *chosen), name, folder)
 
 
 def exports_enabled(enabled: bool) -> tuple[Any, ...]:

@@ -1,15 +1,17 @@
 """What the page does when coins are chosen, flipped or judged anew: plain functions on what the visitor set."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
+import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 from hallulab.data.coins import check_whole, labels_of
 from hallulab.reports.coin_figures import pmf_figure
-from hallulab.scoring.coins import CoinRule, coin_pmf, judge_estimators
+from hallulab.scoring.coins import CoinRule, EstimatorVerdict, coin_pmf, judge_estimators
 from hallulab.ui.parts.coin_cards import coins_card, estimator_table
 from hallulab.ui.parts.coin_chips import chips_style, coin_choices, flips_panel
 from hallulab.ui.parts.coin_drag import draggable
@@ -68,22 +70,29 @@ def show_coins(tally: CoinTally | None, *chosen: Any) -> tuple[str, str, go.Figu
         chosen: as `CoinChoice`.
     """
     choice = CoinChoice(*chosen)
-    n = int(choice.coins_per_draw)
     if not choice.coins:
-        return idle_card("Choose at least one coin."), "", None, "", chips_style(n, None)
+        style = chips_style(int(choice.coins_per_draw), None)
+        return idle_card("Choose at least one coin."), "", None, "", style
     with shown_to_visitor():
-        unflipped = choice.unflipped
-        estimators = judge_estimators(unflipped.labels, n, choice.rule)
-    tally = tally if tally and tally.is_of(unflipped) else unflipped
-    pmf = coin_pmf(tally.labels, n)
-    figure = pmf_figure(pmf, estimators, flipped=tally.counts if tally.n_flips else None)
+        drawn = _drawn(tally, choice)
+    figure = pmf_figure(drawn.pmf, drawn.estimators, flipped=drawn.flipped)
     return (
-        coins_card(estimators),
-        estimator_table(estimators),
-        draggable(figure, pmf, choice.rule.delta),
-        flips_panel(pmf, tally),
-        chips_style(n, tally),
+        coins_card(drawn.estimators),
+        estimator_table(drawn.estimators),
+        draggable(figure, drawn.pmf, choice.rule.delta),
+        flips_panel(drawn.pmf, drawn.tally),
+        chips_style(drawn.tally.coins_per_draw, drawn.tally),
     )
+
+
+def pmf_file(draw_file: Callable[..., bytes], tally: CoinTally | None, *chosen: Any) -> bytes:
+    """The figure of the chosen coins as a file, by `pmf_png` or `pmf_svg`."""
+    choice = CoinChoice(*chosen)
+    if not choice.coins:
+        raise gr.Error("Choose at least one coin to draw.", print_exception=False)
+    with shown_to_visitor():
+        drawn = _drawn(tally, choice)
+    return draw_file(drawn.pmf, drawn.estimators, flipped=drawn.flipped)
 
 
 def flip_once(tally: CoinTally | None, steps: Steps, *chosen: Any) -> tuple[Any, ...]:  # noqa: ARG001
@@ -118,6 +127,29 @@ def flip_on(tally: CoinTally | None, steps: Steps, *chosen: Any) -> tuple[Any, .
 def start_again(*chosen: Any) -> tuple[Any, ...]:
     """No flips yet; the seed starts over."""
     return _shown(None, (), *_still(), *chosen)
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """What the figure of the chosen coins shows."""
+
+    tally: CoinTally
+    """their flips so far, perhaps none"""
+    pmf: NDArray[np.float64]
+    estimators: tuple[EstimatorVerdict, ...]
+
+    @property
+    def flipped(self) -> tuple[int, ...] | None:
+        return self.tally.counts or None
+
+
+def _drawn(tally: CoinTally | None, choice: CoinChoice) -> _Drawn:
+    unflipped = choice.unflipped
+    return _Drawn(
+        tally=tally if tally and tally.is_of(unflipped) else unflipped,
+        pmf=coin_pmf(unflipped.labels, unflipped.coins_per_draw),
+        estimators=judge_estimators(unflipped.labels, unflipped.coins_per_draw, choice.rule),
+    )
 
 
 def _flips_so_far(tally: CoinTally | None, *chosen: Any) -> CoinTally:

@@ -74,15 +74,27 @@ def visitor_settings(rule: CoinRule, **values: Any) -> CoinSettings:
 def settled(result: CoinResult | None, runs: Runs) -> tuple[Any, ...]:
     """After the last step or a Stop: what was trained stays, and joins the runs of this visit.
 
-    Returns: card, Stop, table, record, runs, table of the runs, its clear button, export buttons.
+    Returns: card, figure, Stop, table, record, runs, table of the runs, its clear button, export buttons.
     """
     if result is None or not result.points:
         card = idle_card("Stopped before the first step.")
-        return card, stop_enabled(False), "", None, runs, *shown_runs(runs), *exports_enabled(False)
+        return (
+            card,
+            gr.skip(),
+            stop_enabled(False),
+            "",
+            None,
+            runs,
+            *shown_runs(runs),
+            *exports_enabled(False),
+        )
     runs = remembered(runs, result)
+    # a run that was stopped fills the figure with what exists
+    reached = max(point.epoch for point in result.points)
+    figure = training_figure([result]).update_xaxes(range=[0, reached or result.settings.epochs])
     return (
-        result_card(result), stop_enabled(False), result_table(result), as_plain(result.to_json()), runs,
-        *shown_runs(runs), *exports_enabled(True),
+        result_card(result), shown_plot(figure), stop_enabled(False), result_table(result),
+        as_plain(result.to_json()), runs, *shown_runs(runs), *exports_enabled(True),
     )  # fmt: skip
 
 

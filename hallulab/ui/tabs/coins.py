@@ -17,9 +17,16 @@ from hallulab.scoring.coins import CoinRule, coin_pmf, judge_estimators
 from hallulab.ui.parts.coin_cards import coins_sentence
 from hallulab.ui.parts.coin_chips import CHIPS_ID, coin_choices
 from hallulab.ui.parts.coin_drag import DELTA_ID, DRAG_SCRIPT, PMF_ID
-from hallulab.ui.parts.coin_files import EXPORTS, SAVE_SCRIPT, exports_enabled, made_file
+from hallulab.ui.parts.coin_files import (
+    EXPORTS,
+    PMF_EXPORTS,
+    SAVE_SCRIPT,
+    exports_enabled,
+    made_file,
+    made_pmf_file,
+)
 from hallulab.ui.parts.coin_flips import FLIPS_PER_PRESS, SECONDS_PER_PICTURE
-from hallulab.ui.parts.coin_look import FLIP_BUTTONS_ID
+from hallulab.ui.parts.coin_look import CURVES_ID, FLIP_BUTTONS_ID, VERDICT_ID
 from hallulab.ui.parts.coin_play import (
     BY_DELTA,
     BY_MASS,
@@ -195,10 +202,10 @@ def build_coins_tab(session: Session) -> CoinsTab:
             with gr.Row(elem_id=FLIP_BUTTONS_ID):
                 once = gr.Button("Flip once", size="md", scale=3, min_width=80)
                 many = gr.Button(FLIP_MANY, size="md", variant="primary", scale=5, min_width=136)
-                again = gr.Button("Start again", size="md", scale=3, min_width=80)
+                again = gr.Button("Clear", size="md", scale=3, min_width=80)
             flips_panel = gr.HTML(flips_html)
         with gr.Column(scale=6, min_width=320):
-            verdict = gr.HTML(card)
+            verdict = gr.HTML(card, elem_id=VERDICT_ID)
             pmf = gr.Plot(figure, show_label=False, elem_id=PMF_ID)
             gr.HTML(js_on_load=DRAG_SCRIPT)
             delta = gr.Slider(
@@ -210,6 +217,10 @@ def build_coins_tab(session: Session) -> CoinsTab:
                 label="HDR mass: share of flips inside",
             )  # fmt: skip
             judge_by = gr.Radio([BY_DELTA, BY_MASS], value=BY_DELTA, label="Plausible is decided by")
+            with gr.Row():
+                pmf_exports = [
+                    gr.Button(f"Save this figure as {kind}", size="sm", min_width=140) for kind in PMF_EXPORTS
+                ]
     table = gr.HTML(table_html)
     gr.HTML(TRAINING_INTRO)
     with gr.Row():
@@ -238,7 +249,7 @@ def build_coins_tab(session: Session) -> CoinsTab:
             new_seed = gr.Button("🎲 Random seed", size="sm")
             as_in_paper = gr.Button("The paper’s numbers (slower)", size="sm")
     status = gr.HTML(idle_card(NOT_TRAINED))
-    curves = gr.Plot(show_label=False, visible=False)
+    curves = gr.Plot(show_label=False, visible=False, elem_id=CURVES_ID)
     totals = gr.HTML()
     with gr.Row():
         exports = [gr.Button(f"Save {kind}", size="sm", interactive=False, min_width=120) for kind in EXPORTS]
@@ -284,12 +295,17 @@ def build_coins_tab(session: Session) -> CoinsTab:
         concurrency_id=DEVICE, concurrency_limit=1, api_visibility="private", show_progress="hidden",
     )  # fmt: skip
     training.then(partial(stop_enabled, False), None, stop, **UNQUEUED)
-    left = [status, stop, totals, record, runs, runs_html, forget, *exports]
+    left = [status, curves, stop, totals, record, runs, runs_html, forget, *exports]
     training.success(settled, [result, runs], left, **UNQUEUED)
     wire_stop(stop, training, settled, [result, runs], left)
     for kind, button in zip(EXPORTS, exports, strict=True):
         making = button.click(partial(made_file, kind, file.GRADIO_CACHE), result, file, **UNQUEUED)
         making.success(None, file, None, js=SAVE_SCRIPT, **UNQUEUED)
+    for kind, button in zip(PMF_EXPORTS, pmf_exports, strict=True):
+        drawing = button.click(
+            partial(made_pmf_file, kind, file.GRADIO_CACHE), [tally, *chosen], file, **UNQUEUED
+        )
+        drawing.success(None, file, None, js=SAVE_SCRIPT, **UNQUEUED)
     forget.click(lambda: ((), NO_RUNS, gr.Button(visible=False)), None, [runs, runs_html, forget], **UNQUEUED)
     gr.api(flip_coins, api_name="flip_coins")
     gr.api(train_endpoint(session), api_name="train_coins", concurrency_id=DEVICE, concurrency_limit=1)

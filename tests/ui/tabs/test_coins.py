@@ -16,7 +16,7 @@ from hallulab.scoring.coins import CoinRule, judge_estimators
 from hallulab.ui.parts import coin_training
 from hallulab.ui.parts.coin_cards import coins_sentence, result_card, result_table
 from hallulab.ui.parts.coin_chips import chips_style, coin_choices, flips_panel
-from hallulab.ui.parts.coin_files import EXPORTS, made_file
+from hallulab.ui.parts.coin_files import EXPORTS, made_file, made_pmf_file
 from hallulab.ui.parts.coin_flips import ANIMATED_TOTALS, FLIPS_PER_PRESS, CoinTally, animated_steps
 from hallulab.ui.parts.coin_play import (
     BY_DELTA,
@@ -256,10 +256,11 @@ def test_stop_frees_the_device_and_keeps_what_exists(session, monkeypatch):
             break
     training.close()
     assert session.engine.queue.holder is None
-    card, stop, table, record, runs, *_ = settled(result, ())
+    card, curves, stop, table, record, runs, *_ = settled(result, ())
     assert "Stopped after" in card
     assert "The network’s answer is right" in card
     assert not stop.interactive
+    assert json.loads(curves.value["plot"])["layout"]["xaxis"]["range"][1] < 1000  # filled with what exists
     assert "hallucinates" in table
     assert record["rounds"]
     assert [run.settings for run in runs] == [result.settings]
@@ -271,7 +272,7 @@ def test_a_run_without_a_finished_epoch_says_so(session, monkeypatch):
     training = train(session, rounds=2)
     result = next(training)[-1]
     training.close()
-    card, _, table, _, runs, runs_html, _, *buttons = settled(result, ())
+    card, _, _, table, _, runs, runs_html, _, *buttons = settled(result, ())
     assert "there is nothing to compare yet" in card
     assert table == ""
     assert "<td>" not in runs_html
@@ -303,9 +304,9 @@ def test_cross_entropy_shows_all_three_answers(session):
 
 
 def test_differences_have_a_sign_unless_they_are_nothing():
-    assert gap(-0.0123, as_percent=True) == "−1.2 points"
-    assert gap(0.0123, as_percent=True) == "+1.2 points"
-    assert gap(-0.0001, as_percent=True) == "0.0 points"
+    assert gap(-0.0123, as_percent=True) == "−1.2\N{NO-BREAK SPACE}points"
+    assert gap(0.0123, as_percent=True) == "+1.2\N{NO-BREAK SPACE}points"
+    assert gap(-0.0001, as_percent=True) == "0.0\N{NO-BREAK SPACE}points"
     assert gap(0.0204, as_percent=False) == "+0.020"
     assert gap(-0.0001, as_percent=False) == "0.000"
     assert gap(None, as_percent=True) == "–"
@@ -317,7 +318,7 @@ def test_runs_of_a_visit_stand_side_by_side(session):
     table = runs_table(runs)
     assert "N = 2, fixed" in table
     assert "N = 2, public code" in table
-    assert " points" in table  # paired with the first
+    assert "\N{NO-BREAK SPACE}points" in table  # paired with the first
     assert remembered(runs, first) == (second, first)  # the same settings again take the place of the earlier
     many = runs
     for seed in range(1, MAX_RUNS + 3):
@@ -359,6 +360,17 @@ def test_exports_are_files_in_the_given_folder(session, tmp_path):
     assert files["PNG"].read_bytes().startswith(b"\x89PNG")
     assert b"<svg" in files["SVG"].read_bytes()
     assert made_file("CSV", str(tmp_path), None) is None
+
+
+def test_the_figure_of_the_coins_can_be_saved(tmp_path):
+    png = Path(made_pmf_file("PNG", str(tmp_path), None, *chosen()))
+    assert (png.name, png.read_bytes()[:4]) == ("hallulab-pmf.png", b"\x89PNG")
+    svg = Path(made_pmf_file("SVG", str(tmp_path), TALLY.flipped(4), *chosen()))
+    assert "4 flips" in svg.read_text()
+    assert "4 flips" not in Path(made_pmf_file("SVG", str(tmp_path), None, *chosen())).read_text()
+    assert "Choose at least one coin to draw" in refusal(
+        made_pmf_file, "PNG", str(tmp_path), None, *chosen([])
+    )
 
 
 def test_training_waits_its_turn(session):
