@@ -16,6 +16,7 @@ from scipy.optimize import brentq, minimize_scalar
 from hallulab.errors import RefusedInputError
 from hallulab.theory.delta import log_delta_of
 from hallulab.theory.mean_laws import GaussianMean, MeanLaw, Moments
+from hallulab.theory.mean_sums import near_probabilities
 
 WEIGHT_TOLERANCE = 1e-9
 N_DISTANCES = 240
@@ -151,14 +152,19 @@ def _paper_state(moments: Moments, spread: float, radius: float) -> PaperState:
 
 
 def union_bound(setting: MeanSetting) -> Bound:
-    """1 − Σ_i P(‖A* − μ_i‖ <= r), with exact marginals for Gaussian means (docs/bounds.md, 1).
+    """1 − Σ_i P(‖A* − μ_i‖ <= r) (docs/bounds.md, 1).
 
-    Returns: no value where the law's marginals are not Gaussian, or where the probabilities sum to 1 or more.
+    The marginals are exact for Gaussian means, and bounded from above on a lattice for other laws in one dimension.
+
+    Returns: no value where they sum to 1 or more, or for other laws than Gaussian in several dimensions.
     """
     variances = gaussian_variances(setting.laws)
-    if variances is None:
-        return Bound("union", None, "its exact marginals are known for Gaussian means alone")
-    return union_of(gaussian_near_probabilities(setting, variances))
+    if variances is not None:
+        return union_of(gaussian_near_probabilities(setting, variances))
+    if setting.n_dimensions > 1:
+        return Bound("union", None, "exact marginals in several dimensions are known for Gaussian means alone")
+    near = near_probabilities(setting.laws, setting.weights, setting.radius)
+    return union_of([interval.high for interval in near])
 
 
 def union_of(near: ArrayLike) -> Bound:
@@ -216,9 +222,10 @@ def conditional_bound(setting: MeanSetting) -> Bound:
 
 
 def _log_conditional(setting: MeanSetting, t: float) -> float:
+    tails = {law: law.tail(setting.radius + t, setting.n_dimensions) for law in set(setting.laws)}
     log_all_far, spread = 0.0, 0.0
     for law, weight in zip(setting.laws, setting.weights, strict=True):
-        tail = law.tail(setting.radius + t, setting.n_dimensions)
+        tail = tails[law]
         if tail is None or tail.probability <= 0:
             return -math.inf
         log_all_far += math.log(tail.probability)
