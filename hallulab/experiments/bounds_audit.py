@@ -18,7 +18,6 @@ from hallulab.theory.lower_bounds import (
     conditional_bound,
     moment_bound,
     paper_bound,
-    two_state_probability,
     union_bound,
 )
 from hallulab.theory.mean_laws import LAWS, mean_law
@@ -26,7 +25,7 @@ from hallulab.theory.mean_laws import LAWS, mean_law
 BOUND_TITLES = {
     "paper": "the paper's product",
     "union": "union bound",
-    "two_state": "two states, exact",
+    "two_state": "two states: the equality",
     "conditional": "condition, then Chebyshev once",
     "moments": "the same from moments alone",
     "lattice": "lattice, lower end",
@@ -72,14 +71,16 @@ class BoundsAudit:
         """What to conclude, in one sentence."""
         n, low, high = self.measured.n_draws, self.measured.interval.low, self.measured.interval.high
         best = self.best_proved
-        proved = "nothing proved here says more than 0" if best is None else f"proved is at least {best.value:.4g}"
+        proved = (
+            "nothing proved here says more than 0" if best is None else f"proved is at least {best.value:.4g}"
+        )
         paper = (
             "the theorem is silent here"
             if self.paper.value is None
             else f"the paper's product is {self.paper.value:.3g}"
         )
         return (
-            f"A* was outside every region in {self.measured.rate:.4g} of {n:,} draws "
+            f"A* was further than r from every mean in {self.measured.rate:.4g} of {n:,} draws "
             f"({100 * self.measured.confidence:g} % interval {low:.4g} to {high:.4g}); {proved}; {paper}."
         )
 
@@ -141,18 +142,15 @@ def _proved(setting: MeanSetting, enclosure: Interval | None) -> tuple[Bound, ..
         conditional_bound(setting),
         moment_bound(setting.moments, setting.weights, setting.radius),
     ]
-    exact = two_state_probability(setting)
-    if exact is not None:
-        bounds.append(_bound_of("two_state", exact))
-    elif enclosure is not None:
-        bounds.append(_bound_of("lattice", enclosure.low))
+    if enclosure is not None:
+        bounds.append(_bound_of("two_state" if setting.n_states == 2 else "lattice", enclosure.low))
     return tuple(bounds)
 
 
 def _bound_of(name: str, value: float) -> Bound:
     if value > 0:
         return Bound(name, value, log_value=math.log(value))
-    return Bound(name, None, "it says nothing here: its lower end is 0")
+    return Bound(name, None, "it says nothing here: P_H is 0, or too small for the lattice to tell from 0")
 
 
 def setting_of(

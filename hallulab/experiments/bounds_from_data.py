@@ -82,8 +82,16 @@ class DataAudit:
 
     def sentence(self) -> str:
         """What to conclude, in one sentence."""
-        promised = "the theorem is silent" if self.paper.value is None else f"promised at least {self.paper.value:.3g}"
-        proved = "nothing proved" if self.conditional.value is None else f"proved at least {self.conditional.value:.3g}"
+        promised = (
+            "the theorem is silent"
+            if self.paper.value is None
+            else f"promised at least {self.paper.value:.3g}"
+        )
+        proved = (
+            "nothing proved"
+            if self.conditional.value is None
+            else f"proved at least {self.conditional.value:.3g}"
+        )
         text = (
             f"{promised}; {proved}; measured {self.measured.rate:.4g} of {self.measured.n_draws:,} draws "
             f"further than r from every mean"
@@ -98,7 +106,12 @@ class DataAudit:
             "states": [
                 {"state": state, "n": len(sample), "weight": weight, "offset": offset, **asdict(moment)}
                 for state, sample, weight, offset, moment in zip(
-                    self.means.states, self.means.samples, self.weights, self.offsets, self.moments, strict=True
+                    self.means.states,
+                    self.means.samples,
+                    self.weights,
+                    self.offsets,
+                    self.moments,
+                    strict=True,
                 )
             ],
             "n_dimensions": self.means.n_dimensions,
@@ -183,9 +196,7 @@ def empirical_conditional_bound(
     furthest = max(float(length.max()) for length in lengths)
     best = 0.0
     for t in np.geomspace(1e-3, 1, N_DISTANCES) * furthest:
-        far = [
-            sample[length > radius + t] for sample, length in zip(deviations, lengths, strict=True)
-        ]
+        far = [sample[length > radius + t] for sample, length in zip(deviations, lengths, strict=True)]
         if not all(map(len, far)):
             break  # further out there are no more
         chance = math.prod(len(some) / len(sample) for some, sample in zip(far, deviations, strict=True))
@@ -195,7 +206,9 @@ def empirical_conditional_bound(
         )
         best = max(best, chance * (1 - (spread + float(np.sum(np.square(bias)))) / t**2))
     if best <= 0:
-        return Bound("conditional", None, "it says nothing here: no distance t leaves Chebyshev's factor above 0")
+        return Bound(
+            "conditional", None, "it says nothing here: no distance t leaves Chebyshev's factor above 0"
+        )
     return Bound("conditional", best, log_value=math.log(best))
 
 
@@ -226,7 +239,9 @@ def read_means(path: Path) -> SampledMeans:
     except RefusedInputError:
         raise
     except (OSError, ValueError, TypeError, EOFError) as error:
-        raise RefusedInputError(f"expected conditional means as .npy or .npz, cannot read {path} ({error})") from error
+        raise RefusedInputError(
+            f"expected conditional means as .npy or .npz, cannot read {path} ({error})"
+        ) from error
 
 
 def held_out_means(frame: PictureFrame, group_size: int, *, rng: np.random.Generator) -> SampledMeans:
@@ -336,7 +351,9 @@ def rate_json(measured: MeasuredRate) -> dict[str, Any]:
 def _moments(state: str, deviations: NDArray[np.float64]) -> Moments:
     squares = np.einsum("nd,nd->n", deviations, deviations)
     if not squares.any():
-        raise RefusedInputError(f"expected conditional means that vary, got the same one {len(squares)} times for {state}")
+        raise RefusedInputError(
+            f"expected conditional means that vary, got the same one {len(squares)} times for {state}"
+        )
     second = float(squares.mean())
     return Moments(second, min(second**2 / float((squares**2).mean()), 1.0))
 

@@ -43,7 +43,9 @@ class DiscreteSetting:
         """σ_i and K_i."""
         second = (self.probabilities * self.values**2).sum(axis=1)
         fourth = (self.probabilities * self.values**4).sum(axis=1)
-        return tuple(Moments(s, min(s**2 / f, 1.0)) for s, f in zip(second.tolist(), fourth.tolist(), strict=True))
+        return tuple(
+            Moments(s, min(s**2 / f, 1.0)) for s, f in zip(second.tolist(), fourth.tolist(), strict=True)
+        )
 
     def probability(self) -> float:
         """P_H, by summing over every combination of values."""
@@ -137,9 +139,7 @@ def search_counterexample(n_states: int, *, n_tried: int = 3000, seed: int = 0) 
     return Found(n_states, n_tried, n_silent, n_exceeding, _setting_of(raw, n_states), value, probability)
 
 
-def _propose(
-    kept: list[NDArray[np.float64]], n_states: int, rng: np.random.Generator
-) -> NDArray[np.float64]:
+def _propose(kept: list[NDArray[np.float64]], n_states: int, rng: np.random.Generator) -> NDArray[np.float64]:
     """Free parameters of a setting: a new one, or a change of one of the closest."""
     size = n_states * (2 * N_VALUES + 1) + 1
     if not kept or rng.random() < RANDOM_SHARE:
@@ -150,7 +150,7 @@ def _propose(
 
 
 def _setting_of(raw: NDArray[np.float64], n_states: int) -> DiscreteSetting:
-    """Any real numbers as a setting: values, log-odds of values and of states, and r as a share of what is not silent."""
+    """Any numbers as a setting: values, log-odds of values and of states, r as a share of what is not silent."""
     values, odds, rest = np.split(raw, [n_states * N_VALUES, 2 * n_states * N_VALUES])
     probabilities = _shares(odds.reshape(n_states, N_VALUES))
     points = values.reshape(n_states, N_VALUES)

@@ -37,13 +37,19 @@ def audit_figure(audit: BoundsAudit) -> go.Figure:
     bounds = (audit.paper, *audit.proved)
     figure = go.Figure()
     values = [bound.log_value / math.log(10) for bound in bounds if bound.log_value is not None]
-    low = max(min([*values, math.log10(max(audit.measured.rate, 1e-6)), -1.0]) * 1.08, math.log10(SMALLEST_SHOWN))
+    low = max(
+        min([*values, math.log10(max(audit.measured.rate, 1e-6)), -1.0]) * 1.08, math.log10(SMALLEST_SHOWN)
+    )
     figure.update_xaxes(
         type="log", range=[low, 0.06 * abs(low)], exponentformat="power", nticks=8, title_text="probability"
     )
     interval = audit.measured.interval
     figure.add_vrect(
-        x0=max(interval.low, 10**low), x1=max(interval.high, 10**low), fillcolor=NEUTRAL, opacity=0.35, line_width=0
+        x0=max(interval.low, 10**low),
+        x1=max(interval.high, 10**low),
+        fillcolor=NEUTRAL,
+        opacity=0.35,
+        line_width=0,
     )
     rows = [BOUND_TITLES[bound.name] for bound in bounds] + ["measured"]
     for bound in bounds:

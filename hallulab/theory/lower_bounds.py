@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
-from scipy.optimize import brentq, minimize_scalar
+from scipy.optimize import minimize_scalar, root_scalar
 
 from hallulab.errors import RefusedInputError
 from hallulab.theory.delta import log_delta_of
@@ -146,7 +146,7 @@ def _paper_state(moments: Moments, spread: float, radius: float) -> PaperState:
         return 2 / (alpha * (alpha**2 - 1)) - 4 * spread * reach / (sigma - reach**2)
 
     width = largest - 1
-    alpha = brentq(slope, 1 + 1e-9 * width, largest - 1e-9 * width, xtol=1e-14, rtol=1e-14)
+    alpha = float(root_scalar(slope, bracket=(1 + 1e-9 * width, largest - 1e-9 * width), xtol=1e-14).root)
     theta = (alpha * spread + radius) ** 2 / sigma
     return PaperState(sigma, moments.fourth_ratio, alpha, theta, (1 - 1 / alpha**2) * (1 - theta) ** 2)
 
@@ -162,7 +162,9 @@ def union_bound(setting: MeanSetting) -> Bound:
     if variances is not None:
         return union_of(gaussian_near_probabilities(setting, variances))
     if setting.n_dimensions > 1:
-        return Bound("union", None, "exact marginals in several dimensions are known for Gaussian means alone")
+        return Bound(
+            "union", None, "exact marginals in several dimensions are known for Gaussian means alone"
+        )
     near = near_probabilities(setting.laws, setting.weights, setting.radius)
     return union_of([interval.high for interval in near])
 
@@ -172,7 +174,9 @@ def union_of(near: ArrayLike) -> Bound:
     total = float(np.sum(near))
     if total >= 1:
         return Bound(
-            "union", None, f"it says nothing here: the N probabilities of being near some mean sum to {total:.4g}"
+            "union",
+            None,
+            f"it says nothing here: the N probabilities of being near some mean sum to {total:.4g}",
         )
     return Bound("union", 1 - total, log_value=math.log1p(-total))
 
@@ -206,18 +210,23 @@ def conditional_bound(setting: MeanSetting) -> Bound:
     Returns: no value where no t tried gives more than 0, or a law has no exact tails in this dimension.
     """
     if any(law.tail(0.0, setting.n_dimensions) is None for law in setting.laws):
-        return Bound("conditional", None, "exact tails in several dimensions are known for Gaussian means alone")
+        return Bound(
+            "conditional", None, "exact tails in several dimensions are known for Gaussian means alone"
+        )
 
     def log_bound(t: float) -> float:
         return _log_conditional(setting, t)
 
     # at small t the bracket is negative; beyond the means' own reach no mean is that far
-    start, furthest = 1e-2 * setting.estimator_spread, max(
-        math.sqrt(moment.variance) for moment in setting.moments
+    start, furthest = (
+        1e-2 * setting.estimator_spread,
+        max(math.sqrt(moment.variance) for moment in setting.moments),
     )
     best = _largest(log_bound, np.geomspace(start, 20 * furthest, N_DISTANCES))
     if best == -math.inf:
-        return Bound("conditional", None, "it says nothing here: no distance t leaves Chebyshev's factor above 0")
+        return Bound(
+            "conditional", None, "it says nothing here: no distance t leaves Chebyshev's factor above 0"
+        )
     return Bound("conditional", math.exp(best), log_value=best)
 
 

@@ -26,10 +26,12 @@ class LatticeSum:
     n_points: int
     step: float
     """between neighbours, units of the answer"""
+    lost: float
+    """at most this probability lies beyond the lattice, or was wrapped around into it"""
 
     @classmethod
     def of(cls, laws: tuple[MeanLaw, ...], scales: ArrayLike, n_points: int) -> "LatticeSum":
-        """The lattice that just holds the sum without wrapping around.
+        """A lattice about as wide as the sum; what it loses is known.
 
         Args:
             laws: of each X_j, symmetric, shape (N,).
@@ -46,9 +48,10 @@ class LatticeSum:
                 f"expected an even number of lattice points, at least {4 * len(moving) + 8} for {len(moving)} terms, "
                 f"got {n_points}"
             )
-        total = sum(law.reach(TAIL_BUDGET / len(moving)) * scale for law, scale in moving)
-        step = 2 * total / (n_points - 2 * len(moving) - 4)
-        return cls(tuple((*term, moving.count(term)) for term in dict.fromkeys(moving)), n_points, step)
+        terms = tuple((*term, moving.count(term)) for term in dict.fromkeys(moving))
+        furthest = sum(law.reach(TAIL_BUDGET / len(moving)) * scale for law, scale in moving)
+        usable = n_points - 2 * len(moving) - 4  # rounding must not wrap around either
+        return cls(terms, n_points, 2 * furthest / usable, TAIL_BUDGET)._narrowed(2 / usable)
 
     @property
     def rounding(self) -> float:
@@ -63,9 +66,7 @@ class LatticeSum:
         index = (np.arange(self.n_points) - shift) % self.n_points
         return self.step * np.where(index < self.n_points // 2, index, index - self.n_points)
 
-    def masses(
-        self, low: ArrayLike | None = None, high: ArrayLike | None = None
-    ) -> NDArray[np.float64]:
+    def masses(self, low: ArrayLike | None = None, high: ArrayLike | None = None) -> NDArray[np.float64]:
         """Probability of each value of the sum, every X_j kept outside [low, high] when these are given.
 
         Args:
@@ -86,12 +87,23 @@ class LatticeSum:
         assert product is not None  # `of` refuses an empty sum
         return np.fft.irfft(product, self.n_points)
 
+    def _narrowed(self, step_per_reach: float) -> "LatticeSum":
+        """The same sum on a finer lattice: as wide as the sum nearly always is, not as its terms could make it."""
+        distance = np.abs(self.values)
+        order = np.argsort(distance)
+        within = np.cumsum(self.masses()[order])
+        last = min(int(np.searchsorted(within, 1 - TAIL_BUDGET - 2 * ROUNDING)), len(order) - 1)
+        reach = float(distance[order[last]]) + self.rounding + EDGE_SLACK * self.step * self.n_points
+        beyond = max(1 - float(within[last]) + ROUNDING, 0.0)
+        cut = sum(count * law.tail_probability(reach / scale) for law, scale, count in self.terms)
+        return LatticeSum(self.terms, self.n_points, reach * step_per_reach, beyond + cut)
+
     def near_zero(self, radius: float) -> Interval:
         """P(|Σ c_j X_j| <= radius), between two numbers."""
         distance, masses = np.abs(self.values), self.masses()
         slack = self.rounding + EDGE_SLACK * (self.step * self.n_points + radius)
-        low = masses[distance <= radius - slack].sum() - ROUNDING
-        high = masses[distance <= radius + slack].sum() + ROUNDING + TAIL_BUDGET
+        low = masses[distance <= radius - slack].sum() - ROUNDING - self.lost
+        high = masses[distance <= radius + slack].sum() + ROUNDING + self.lost
         return Interval(*map(float, np.clip((low, high), 0, 1)))
 
 
@@ -115,4 +127,3 @@ def near_probabilities(
             scales = p - np.eye(len(p))[index]
             found[state] = LatticeSum.of(laws, scales, n_points).near_zero(radius)
     return tuple(found[state] for state in zip(laws, p.tolist(), strict=True))
-
