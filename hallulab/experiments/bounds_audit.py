@@ -32,6 +32,8 @@ BOUND_TITLES = {
 }
 """every bound by its name in records"""
 MAX_DRAWS = 100_000_000
+MIN_HITS = 100
+"""fewest hits that a rate is divided by: with fewer it is off by a tenth and more, by chance alone"""
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,11 @@ class BoundsAudit:
         return max(valued, key=lambda bound: bound.value or 0.0, default=None)
 
     def tightness(self, bound: Bound) -> float | None:
-        """bound / measured rate, at most 1 up to chance when the bound holds; None without a bound or a hit."""
-        if bound.value is None or not self.measured.n_hits:
+        """bound / measured rate, at most 1 up to chance when the bound holds.
+
+        Returns: None without a bound, or with too few hits to divide by (`MIN_HITS`).
+        """
+        if bound.value is None or self.measured.n_hits < MIN_HITS:
             return None
         return bound.value / self.measured.rate
 

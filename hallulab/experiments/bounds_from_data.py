@@ -28,6 +28,8 @@ MIN_SAMPLES = 4
 """fewest conditional means per state that moments are taken from"""
 DRAWS_AT_ONCE = 1 << 12
 N_DISTANCES = 400
+LARGE_OFFSET = 0.3
+"""how far, in √σ, a state's own mean may be from the common one before we say so"""
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,11 @@ class DataAudit:
         )
         if self.frame_rate is not None:
             text += f", and {self.frame_rate.rate:.4g} outside the frame's own regions"
+        if max(self.offsets) > LARGE_OFFSET:
+            text += (
+                f"; note that the states' own means are up to {max(self.offsets):.2g} √σ from the common mean that the "
+                "theorem assumes"
+            )
         return text[:1].upper() + text[1:] + "."
 
     def to_json(self) -> dict[str, Any]:

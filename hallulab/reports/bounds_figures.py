@@ -25,6 +25,8 @@ LAW_TITLES = {
 }  # fmt: skip
 SMALLEST_SHOWN = 1e-30
 """of a logarithmic axis; anything smaller stands at its edge, its value on hover"""
+LOWEST_EXPONENT = -40
+"""of bound / truth; lines leave the panel below"""
 ROW_HEIGHT_PX = 34
 PANEL_HEIGHT_PX = 150
 
@@ -57,8 +59,8 @@ def audit_figure(audit: BoundsAudit) -> go.Figure:
         if bound.value is None or bound.log_value is None:
             said = "silent" if bound.name == "paper" else "says nothing"
             figure.add_annotation(
-                x=low, y=row, xref="x", text=f"{said} here", xanchor="left", showarrow=False, font={"size": 12},
-                hovertext=bound.reason,
+                x=low, y=row, xref="x", text=f"{said} here", xanchor="left", xshift=8, showarrow=False,
+                font={"size": 12}, hovertext=bound.reason,
             )  # fmt: skip
             continue
         shown = max(bound.value, 10**low)
@@ -114,7 +116,9 @@ def tightness_figure(points: Sequence[TightnessPoint]) -> go.Figure:
                     show_legend=_legend_of(name) not in in_legend,
                 )  # fmt: skip
                 in_legend.add(_legend_of(name))
-    figure.update_yaxes(type="log", range=[-12.5, 0.4], exponentformat="power", nticks=5)
+    drawn = [point.tightness for point in points if point.tightness]
+    lowest = max(np.log10(min(drawn, default=1e-3)), LOWEST_EXPONENT)
+    figure.update_yaxes(type="log", range=[1.06 * lowest, -0.06 * lowest], exponentformat="power", nticks=5)
     figure.update_xaxes(type="log", exponentformat="none", tickvals=[0.01, 0.1, 0.5])
     figure.update_xaxes(title_text="r / √σ", row=len(laws))
     figure.update_yaxes(title_text="bound / truth", col=1)
@@ -130,9 +134,9 @@ def _add_line(
     figure: go.Figure, points: Sequence[TightnessPoint], row: int, column: int, *, show_legend: bool
 ) -> None:
     name = points[0].bound
-    shown = [10**-12 if p.tightness is not None and p.tightness < 1e-12 else p.tightness for p in points]
     figure.add_scatter(
-        x=[point.radius for point in points], y=[np.nan if value is None else value for value in shown],
+        x=[point.radius for point in points],
+        y=[np.nan if point.tightness is None else point.tightness for point in points],
         mode="lines+markers", connectgaps=False, name=_legend_of(name), legendgroup=_legend_of(name),
         line={"color": COLOURS[name], "width": 2, "dash": DASHES.get(name, "solid")}, marker={"size": 5},
         text=[

@@ -24,6 +24,8 @@ N_DISTANCES = 240
 N_FACTORS = 400
 """starting points of the search for the best α of `moment_bound`"""
 MAX_FACTOR = 1e4
+SMALLEST = math.ulp(0.0)
+"""stands for a product too small for a float, which is not 0; its logarithm is exact"""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class Bound:
     reason: str | None = None
     """why it says nothing, a sentence"""
     log_value: float | None = None
-    """natural logarithm: small products leave the range of floats"""
+    """natural logarithm of the value"""
     is_proved: bool = True
     """whether docs/bounds.md holds a proof for this setting"""
 
@@ -126,7 +128,7 @@ def paper_bound(moments: Sequence[Moments], weights: ArrayLike, radius: float) -
     log_value = sum(math.log(state.factor or 0) + math.log(state.fourth_ratio) for state in states)
     return PaperBound(
         "paper",
-        math.exp(log_value),
+        max(math.exp(log_value), SMALLEST),
         log_value=log_value,
         is_proved=len(states) == 2,
         states=states,
@@ -227,7 +229,14 @@ def conditional_bound(setting: MeanSetting) -> Bound:
         return Bound(
             "conditional", None, "it says nothing here: no distance t leaves Chebyshev's factor above 0"
         )
-    return Bound("conditional", math.exp(best), log_value=best)
+    return _bound_of_log("conditional", best)
+
+
+def _bound_of_log(name: str, log_value: float) -> Bound:
+    value = math.exp(log_value)
+    if value == 0:
+        return Bound(name, None, f"it says next to nothing here: its natural logarithm is {log_value:.0f}")
+    return Bound(name, value, log_value=log_value)
 
 
 def _log_conditional(setting: MeanSetting, t: float) -> float:
@@ -272,7 +281,7 @@ def moment_bound(moments: Sequence[Moments], weights: ArrayLike, radius: float) 
         return Bound(
             "moments", None, "it says nothing here: no α has every θ_i(α) < 1 and Chebyshev's factor above 0"
         )
-    return Bound("moments", math.exp(best), log_value=best)
+    return _bound_of_log("moments", best)
 
 
 def region_radius(delta: float, covariance: ArrayLike) -> float:

@@ -230,3 +230,9 @@ def test_the_papers_claim_for_two_states_over_random_settings():
             truth = (np.outer(*chances) * (apart > radius / min(p, 1 - p))).sum()
             assert bound.value <= truth
     assert n_spoke > 500
+
+
+def test_a_product_too_small_for_a_float_is_not_0():
+    bound = paper_bound([Moments(1.0, 0.1)] * 50, (0.02,) * 50, 0.858)
+    assert bound.log_value < math.log(math.ulp(0.0))
+    assert bound.value > 0
