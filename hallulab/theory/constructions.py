@@ -40,8 +40,10 @@ VARIANCE_SLACK = 1e-6
 """share by which the repaired C.1 stays below the largest proved variance, so that rounding decides nothing"""
 LEAST_BRACKET = 1e-9
 """how far the root of C.1's equation stays from where the equation has a double root"""
-LOG_VARIANCE_LIMIT = 650.0
+LOG_VARIANCE_LIMIT = 200.0
 """largest |ln variance|; beyond it, squared distances leave the range of double precision"""
+LARGEST_COORDINATE = 1e100
+"""of a mean; beyond it, squared distances may leave the range of double precision"""
 INPUT_SPACING = 1.0
 """5.2.1: distance of the optimal estimators of neighbouring inputs"""
 
@@ -83,6 +85,11 @@ def construct(theorem: str = "5.1", **choices: Any) -> Certificate:
 
 
 def _certificate(settings: Construction, built: _Built) -> Certificate:
+    if not (np.abs(built.means) < LARGEST_COORDINATE).all():
+        raise RefusedInputError(
+            f"weights from {settings.probabilities.min():.3g} to {settings.probabilities.max():.3g} set means too far "
+            "apart for double precision: take weights that differ less"
+        )
     centres = [built.centre]
     if settings.theorem == "5.2.1":
         step = np.full(settings.dimensions, INPUT_SPACING / math.sqrt(settings.dimensions))
@@ -96,11 +103,6 @@ def _certificate(settings: Construction, built: _Built) -> Certificate:
         for number, (mixture, centre) in enumerate(zip(mixtures, centres, strict=True), start=1)
         for claim in _claims(settings, built, mixture, centre, number)
     ]
-    if not all(math.isfinite(claim.left) for claim in claims):
-        raise RefusedInputError(
-            f"weights {settings.probabilities.min():.3g} and up with δ = {settings.delta:g} set means too far apart "
-            "for double precision: take weights that differ less"
-        )
     return Certificate(
         settings.theorem,
         settings.version,
@@ -148,7 +150,7 @@ def _claims(
         )
     ]  # fmt: skip
     if built.required is not None:
-        distances = np.linalg.norm(mixture.means - estimator, axis=1)
+        distances = _lengths(mixture.means - estimator)
         claims += [
             Claim(
                 f"{built.required_as} <= ‖μ_{state} − A*‖", "hypothesis", float(least), float(distance), "length",
@@ -377,6 +379,12 @@ def _cancelling(weights: NDArray, means: NDArray) -> NDArray[np.float64]:
     return np.concatenate([means, last[None]])
 
 
+def _lengths(rows: NDArray) -> NDArray[np.float64]:
+    """Euclidean lengths, shape (n,), of rows whose squares may underflow."""
+    largest = np.abs(rows).max(axis=1)
+    return largest * np.linalg.norm(rows / np.where(largest > 0, largest, 1)[:, None], axis=1)
+
+
 def _balanced_distances(settings: Construction, least: NDArray) -> NDArray[np.float64]:
     """Signed distances on one line with Σ p_i a_i = 0 and |a_i| >= least_i: the last against all others, shape (N,)."""
     weights = settings.probabilities
@@ -402,7 +410,7 @@ def _variance(log_variance: float, settings: Construction) -> float:
     if abs(log_variance) > LOG_VARIANCE_LIMIT:
         raise RefusedInputError(
             f"δ = {settings.delta:g} in {settings.dimensions} dimensions needs a variance of "
-            f"1e{log_variance / math.log(10):+.0f}, beyond double precision: take a δ nearer to 1 or more dimensions"
+            f"1e{log_variance / math.log(10):+.0f}, more than double precision can work with: take a δ nearer to 1 or more dimensions"
         )
     return math.exp(log_variance)
 
