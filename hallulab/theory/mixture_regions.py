@@ -16,6 +16,7 @@ from hallulab.theory.delta import log_delta_of
 from hallulab.theory.gaussians import GaussianMixture
 from hallulab.theory.level_sets import MarginalCurve, gaussian_masses
 from hallulab.theory.region_draws import (
+    Ellipsoids,
     Measure,
     checked_draws,
     ellipsoids_of,
@@ -166,7 +167,8 @@ def hdr_region(
 
     # where the mean of the f_i exceeds δ, so does one of them: the HDR lies inside these ellipsoids
     around = ellipsoids_of(mixture, threshold)
-    mass, state_masses = measured_masses(None, mixture, holds, n_draws=n_draws, rng=generator)
+    nothing = Ellipsoids(mixture, np.zeros(mixture.n_states))
+    mass, state_masses = measured_masses(nothing, holds, n_draws=n_draws, rng=generator)
     volume = measured_volume(around, threshold, holds, n_draws=n_draws, rng=generator)
     return Region(threshold[:1], mass, state_masses, volume, None)
 
@@ -191,12 +193,15 @@ def hcdr_region(
         reach = np.sqrt(ellipsoids.squared_radii * mixture.covariances[:, 0, 0])
         ends = np.column_stack([mixture.means[:, 0] - reach, mixture.means[:, 0] + reach])
         return _region_on_a_line(mixture, log_deltas, _merged(ends[reach > 0]))
-    generator = checked_draws(n_draws, rng) if mixture.n_states > 1 else np.random.default_rng(0)
+    if mixture.n_states == 1:
+        mass = Measure(float(1 - ellipsoids.outside_shares[0]))
+        return Region(log_deltas, mass, (mass,), ellipsoids.exact_volume(0), None)
+    generator = checked_draws(n_draws, rng)
 
     def holds(log_densities: NDArray[np.float64]) -> NDArray[np.bool_]:
         return np.logical_or.reduce(inside_regions(log_densities, log_deltas), axis=1)
 
-    mass, state_masses = measured_masses(ellipsoids, mixture, holds, n_draws=n_draws, rng=generator)
+    mass, state_masses = measured_masses(ellipsoids, holds, n_draws=n_draws, rng=generator)
     volume = measured_volume(ellipsoids, log_deltas, None, n_draws=n_draws, rng=generator)
     return Region(log_deltas, mass, state_masses, volume, None)
 

@@ -18,6 +18,7 @@ from hallulab.theory.intervals import Interval, clopper_pearson_interval
 from hallulab.theory.regions import inside_regions, percentile_threshold
 
 CONFIDENCE = 0.99
+MAX_LOG_FLOAT = math.log(np.finfo(float).max)
 MIN_STATE_DRAWS = 1_000
 """for the mass under one state, however many states share the draws"""
 
@@ -56,6 +57,11 @@ class Ellipsoids:
         with np.errstate(divide="ignore"):
             log_balls = half * (math.log(math.pi) + np.log(self.squared_radii))
         return log_balls - special.gammaln(half + 1) + self.mixture.log_determinants / 2
+
+    def exact_volume(self, state: int) -> Measure | None:
+        """Volume of one U_i; None where it exceeds what a float holds."""
+        log_volume = float(self.log_volumes[state])
+        return None if log_volume > MAX_LOG_FLOAT else Measure(math.exp(log_volume))
 
     def draw_outside(self, states: NDArray[np.intp], *, rng: np.random.Generator) -> NDArray[np.float64]:
         """One draw of A(X; Z_i) outside U_i for each entry i of `states`, shape (n, n_dimensions)."""
@@ -103,35 +109,38 @@ def measured_log_delta(
 
 
 def measured_masses(
-    ellipsoids: Ellipsoids | None,
-    mixture: GaussianMixture,
-    holds: Holds,
-    *,
-    n_draws: int,
-    rng: np.random.Generator,
+    known: Ellipsoids, holds: Holds, *, n_draws: int, rng: np.random.Generator
 ) -> tuple[Measure, tuple[Measure, ...]]:
     """Mass of a region under the marginal, and under every state.
 
+    A state's mass is its exact share of its own ellipsoid, plus the rest times the chance that the region holds
+    a draw from that rest.
+
     Args:
-        ellipsoids: U_i that the region is known to hold: only the rest of each state is drawn; None for none.
+        known: U_i that the region is known to hold, empty ones where nothing is known; only what lies outside is drawn.
         holds: whether the region holds a point.
     """
-    known = ellipsoids or Ellipsoids(mixture, np.zeros(mixture.n_states))
-    outside = known.outside_shares
+    mixture, outside = known.mixture, known.outside_shares
+    n_states = mixture.n_states
+    n_each = max(n_draws // n_states, min(n_draws, MIN_STATE_DRAWS))
 
-    def measured(shares: NDArray[np.float64], n: int) -> Measure:
-        """Σ shares_i (1 − outside_i + outside_i P(region holds a draw of state i outside U_i))."""
-        open_shares = shares * outside
-        rest = float(open_shares.sum())
-        if rest == 0 or (mixture.n_states == 1 and ellipsoids is not None):
-            return Measure(float(shares @ (1 - outside)))
-        states = rng.choice(mixture.n_states, size=n, p=open_shares / rest)
-        n_held = int(holds(mixture.log_densities(known.draw_outside(states, rng=rng))).sum())
-        return scaled_rate(n_held, n, rest, offset=float(shares @ (1 - outside)))
+    def held(states: NDArray[np.intp]) -> NDArray[np.bool_]:
+        return holds(mixture.log_densities(known.draw_outside(states, rng=rng)))
 
-    n_each = max(n_draws // mixture.n_states, min(n_draws, MIN_STATE_DRAWS))
-    mass = measured(mixture.weights, n_draws)
-    return mass, tuple(measured(one, n_each) for one in np.eye(mixture.n_states))
+    open_shares = mixture.weights * outside
+    rest = float(open_shares.sum())
+    exact = float(mixture.weights @ (1 - outside))
+    if rest:
+        n_held = held(rng.choice(n_states, size=n_draws, p=open_shares / rest)).sum()
+        mass = scaled_rate(int(n_held), n_draws, rest, offset=exact)
+    else:
+        mass = Measure(exact)
+    n_held_each = held(np.repeat(np.arange(n_states), n_each)).reshape(n_states, n_each).sum(axis=1)
+    state_masses = tuple(
+        scaled_rate(int(n_held), n_each, float(share), offset=float(1 - share)) if share else Measure(1.0)
+        for n_held, share in zip(n_held_each, outside, strict=True)
+    )
+    return mass, state_masses
 
 
 def measured_volume(
@@ -153,11 +162,11 @@ def measured_volume(
     if not np.isfinite(log_volumes).any():
         return Measure(0.0)
     log_total = float(special.logsumexp(log_volumes))
-    if log_total > math.log(np.finfo(float).max):
+    if log_total > MAX_LOG_FLOAT:
         return None
     shares = np.exp(log_volumes - log_total)
     if holds is None and np.isfinite(log_volumes).sum() == 1:
-        return Measure(math.exp(log_total))
+        return ellipsoids.exact_volume(int(shares.argmax()))
     states = rng.choice(len(shares), size=n_draws, p=shares / shares.sum())
     log_densities = ellipsoids.mixture.log_densities(ellipsoids.draw_inside(states, rng=rng))
     held_by = inside_regions(log_densities, log_deltas)
