@@ -165,7 +165,7 @@ def _grid(path: Path, **options: Any) -> Answer:
         for point in tightness_grid(**options):
             points.append(point)
             bar.update()
-    tightness_figure(points).write_html(path, include_plotlyjs=True)
+    tightness_figure(points).write_html(path, include_plotlyjs=True, config={"displayModeBar": False})
     return Answer(
         {"path": path, "points": [asdict(point) for point in points]},
         partial(print, f"Wrote {len(points)} numbers and their figure to {path}."),

@@ -96,8 +96,8 @@ def test_two_gaussian_states_exactly(n_dimensions):
 
 
 @pytest.mark.parametrize("law", LAWS)
-@pytest.mark.parametrize("n", [2, 3, 6])
-@pytest.mark.parametrize("radius", [0.0, 0.03, 0.2, 0.6])
+@pytest.mark.parametrize("n", [2, 6])
+@pytest.mark.parametrize("radius", [0.03, 0.2, 0.6])
 @pytest.mark.parametrize("shape", ["equal", "rising"])
 def test_no_proved_bound_exceeds_the_truth(law, n, radius, shape):
     weights = np.ones(n) if shape == "equal" else np.arange(1, n + 1) ** 2
