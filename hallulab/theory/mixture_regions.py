@@ -167,6 +167,8 @@ def hdr_region(
 
     # where the mean of the f_i exceeds δ, so does one of them: the HDR lies inside these ellipsoids
     around = ellipsoids_of(mixture, threshold)
+    if not around.squared_radii.any():
+        return _empty_region(mixture, threshold[:1])
     nothing = Ellipsoids(mixture, np.zeros(mixture.n_states))
     mass, state_masses = measured_masses(nothing, holds, n_draws=n_draws, rng=generator)
     volume = measured_volume(around, threshold, holds, n_draws=n_draws, rng=generator)
@@ -197,6 +199,8 @@ def hcdr_region(
         mass = Measure(float(1 - ellipsoids.outside_shares[0]))
         return Region(log_deltas, mass, (mass,), ellipsoids.exact_volume(0), None)
     generator = checked_draws(n_draws, rng)
+    if not ellipsoids.squared_radii.any():
+        return _empty_region(mixture, log_deltas)
 
     def holds(log_densities: NDArray[np.float64]) -> NDArray[np.bool_]:
         return np.logical_or.reduce(inside_regions(log_densities, log_deltas), axis=1)
@@ -219,6 +223,11 @@ def _region_on_a_line(
         Measure(length),
         intervals,
     )
+
+
+def _empty_region(mixture: GaussianMixture, log_deltas: NDArray[np.float64]) -> Region:
+    nothing = Measure(0.0)
+    return Region(log_deltas, nothing, (nothing,) * mixture.n_states, nothing, None)
 
 
 def _merged(intervals: NDArray[np.float64]) -> NDArray[np.float64]:

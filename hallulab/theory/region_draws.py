@@ -105,7 +105,9 @@ def measured_log_delta(
     # P(low_rank <= draws below the quantile <= high_rank) >= 99 %: ranks count from 1
     low = float(ordered[low_rank - 1]) if low_rank else -math.inf
     high = float(ordered[high_rank]) if high_rank < n_draws else _marginal_bound(mixture)
-    return Measure(percentile_threshold(ordered, mass), Interval(low, high), n_draws)
+    # next to a mass of 0 or 1 the interpolated quantile can fall a hair outside the ranks
+    value = float(np.clip(percentile_threshold(ordered, mass), low, high))
+    return Measure(value, Interval(low, high), n_draws)
 
 
 def measured_masses(

@@ -139,8 +139,8 @@ def test_nothing_exceeds_a_threshold_above_every_peak():
         hdr_region(mixture, 5.0, n_draws=100, rng=np.random.default_rng(0)),
         hcdr_region(mixture, 5.0, n_draws=100, rng=np.random.default_rng(0)),
     ):
-        assert region.volume.value == 0
-        assert region.mass.value == 0
+        for measure in (region.volume, region.mass, *region.state_masses):
+            assert (measure.value, measure.interval) == (0, None)
 
 
 def test_the_seed_repeats_every_number():
@@ -155,6 +155,12 @@ def test_too_few_draws_leave_the_threshold_open_below():
     measure = hdr_log_delta(side_by_side(3), 0.01, n_draws=50, rng=np.random.default_rng(0))
     # of N(0, I) and N(3, I) the marginal peaks at about half of 1/2π, and never exceeds 1/2π
     assert measure.interval.high == pytest.approx(-math.log(2 * math.pi))
+
+
+@pytest.mark.parametrize("mass", [1e-9, 1e-6, 0.5, 1 - 1e-6, 1 - 1e-9])
+def test_a_threshold_lies_in_its_own_interval(mass):
+    measure = hdr_log_delta(side_by_side(3), mass, n_draws=100, rng=np.random.default_rng(0))
+    assert measure.interval.low <= measure.value <= measure.interval.high
 
 
 def test_refusals():
