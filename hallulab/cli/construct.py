@@ -9,6 +9,7 @@ from hallulab.cli.console import print_json, print_table
 if TYPE_CHECKING:
     from hallulab.theory.certificates import Certificate, Claim
 
+ROUNDING = 1e-12
 LONGEST_TABLE = 12
 """claims printed for people; `--json` has them all"""
 
@@ -73,9 +74,9 @@ def _print(certificate: "Certificate") -> None:
         (
             _name(certificate, claim),
             claim.kind,
-            f"{claim.left:.6g}",
-            f"{claim.right:.6g}",
-            f"{claim.margin:+.3g}",
+            f"{_shown(claim.left):.6g}",
+            f"{_shown(claim.right):.6g}",
+            f"{_shown(claim.margin):+.3g}",
             claim.unit,
             "yes" if claim.holds else "NO",
         )
@@ -94,6 +95,11 @@ def _print(certificate: "Certificate") -> None:
 def _most_telling(claim: "Claim") -> tuple[bool, bool, float]:
     """Failures first, then what A* is, then the claims with the least room."""
     return claim.holds, claim.kind != "estimator", round(claim.margin, 6)
+
+
+def _shown(value: float) -> float:
+    """A number for people, for whom rounding is 0."""
+    return 0.0 if abs(value) < ROUNDING else value
 
 
 def _name(certificate: "Certificate", claim: "Claim") -> str:

@@ -123,7 +123,7 @@ class Certificate:
                 "and the worst alike."
             )
         if n_empty:
-            return f"{n_empty} of {masses.size} regions are empty: no answer at all is plausible under those states."
+            return f"Empty regions: {n_empty} of {masses.size}; under those states no answer at all is plausible."
         return (
             "Every state has a region; under its own state it holds a share of answers from "
             f"{masses.min():.3g} to {masses.max():.3g}."

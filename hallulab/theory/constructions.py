@@ -410,7 +410,8 @@ def _variance(log_variance: float, settings: Construction) -> float:
     if abs(log_variance) > LOG_VARIANCE_LIMIT:
         raise RefusedInputError(
             f"δ = {settings.delta:g} in {settings.dimensions} dimensions needs a variance of "
-            f"1e{log_variance / math.log(10):+.0f}, more than double precision can work with: take a δ nearer to 1 or more dimensions"
+            f"1e{log_variance / math.log(10):+.0f}, more than double precision can work with: "
+            "take a δ nearer to 1 or more dimensions"
         )
     return math.exp(log_variance)
 

@@ -165,6 +165,17 @@ def test_theorem_c_1_against_a_grid_of_variances(n, delta):
         assert construct("C.1", version="as_written", n_states=n, delta=delta).holds == as_written_is_right
 
 
+@pytest.mark.parametrize("n", [2, 3, 5, 6, 10, 16, 17, 40])
+def test_theorem_c_1_as_written_holds_down_to_a_delta_that_grows_with_n(n):
+    turning_point = (n - 1) / n**2
+    threshold = math.pi * (n - 1) / n if n <= 5 else n / 2 * (1 + math.log(2 * math.pi * turning_point))
+    assert (threshold > 0) == (n <= 16)
+    for log_delta in (-threshold * 0.999, -threshold * 1.001, -1e-4, -20.0):
+        if log_delta < 0:
+            found = construct("C.1", version="as_written", n_states=n, delta=math.exp(log_delta))
+            assert found.holds == (-log_delta <= threshold)
+
+
 def test_theorem_c_1_minimises_the_cross_entropy():
     rng = np.random.default_rng(1)
     (mixture,) = construct("C.1", n_states=4).mixtures
