@@ -87,8 +87,9 @@ def construct(theorem: str = "5.1", **choices: Any) -> Certificate:
 def _certificate(settings: Construction, built: _Built) -> Certificate:
     if not (np.abs(built.means) < LARGEST_COORDINATE).all():
         raise RefusedInputError(
-            f"weights from {settings.probabilities.min():.3g} to {settings.probabilities.max():.3g} set means too far "
-            "apart for double precision: take weights that differ less"
+            f"expected means up to {LARGEST_COORDINATE:g}, but these choices, with weights down to "
+            f"{settings.probabilities.min():.3g}, set them too far apart for double precision: take weights that differ "
+            "less, or shorter distances"
         )
     centres = [built.centre]
     if settings.theorem == "5.2.1":

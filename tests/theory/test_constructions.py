@@ -279,6 +279,7 @@ def test_json_has_every_claim_and_is_json():
         ("5.1", {"covariances": 9.0, "version": "nonempty"}, "whose densities exceed δ = 0.1 somewhere"),
         ("5.1", {"delta": 1e-300, "n_dimensions": 1}, "needs a variance of 1e+600, more than double precision"),
         ("5.2", {"weights": [1e-200, 1.0]}, "too far apart for double precision"),
+        ("5.2", {"epsilon": 1e200}, "or shorter distances"),
         ("5.2.1", {"n_states": 50, "n_dimensions": 512, "n_inputs": 6}, "expected at most 67,108,864 numbers"),
     ],
 )  # fmt: skip
