@@ -31,6 +31,10 @@ BOUND_TITLES = {
     "lattice": "lattice, lower end",
 }
 """every bound by its name in records"""
+DEFAULT_DRAWS = 1_000_000
+MIN_DRAWS = 1_000
+MAX_NUMBERS = 50_000_000
+"""random numbers that an audit draws unasked: a second or so"""
 MAX_DRAWS = 100_000_000
 MIN_HITS = 100
 """fewest hits that a rate is divided by: with fewer it is off by a tenth and more, by chance alone"""
@@ -116,29 +120,36 @@ class BoundsAudit:
 
 
 def audit_theorem(
-    setting: MeanSetting, *, n_draws: int = 1_000_000, seed: int = 0, confidence: float = 0.99
+    setting: MeanSetting, *, n_draws: int | None = None, seed: int = 0, confidence: float = 0.99
 ) -> BoundsAudit:
     """The paper's product, the proved bounds and the truth for one setting.
 
     Args:
         setting: laws, weights, r, dimensions.
-        n_draws: of the measured rate.
+        n_draws: of the measured rate; `default_draws` when None.
         seed: of the draws.
         confidence: of their interval.
 
     Raises RefusedInputError for a number of draws that no one can wait for, or a confidence outside (0, 1).
     """
-    if not 1 <= n_draws <= MAX_DRAWS:
-        raise RefusedInputError(f"expected 1 to {MAX_DRAWS:,} draws, got {n_draws:,}")
+    chosen = default_draws(setting) if n_draws is None else n_draws
+    if not 1 <= chosen <= MAX_DRAWS:
+        raise RefusedInputError(f"expected 1 to {MAX_DRAWS:,} draws, got {chosen:,}")
     enclosure = enclose_probability(setting)
     return BoundsAudit(
         setting=setting,
         paper=paper_bound(setting.moments, setting.weights, setting.radius),
         proved=_proved(setting, enclosure),
         enclosure=enclosure,
-        measured=measure_rate(setting, n_draws, rng=np.random.default_rng(seed), confidence=confidence),
+        measured=measure_rate(setting, chosen, rng=np.random.default_rng(seed), confidence=confidence),
         seed=seed,
     )
+
+
+def default_draws(setting: MeanSetting) -> int:
+    """`DEFAULT_DRAWS`, or fewer where each takes so many numbers that nobody would wait for them."""
+    numbers_each = setting.n_states * setting.n_dimensions
+    return max(MIN_DRAWS, min(DEFAULT_DRAWS, MAX_NUMBERS // numbers_each))
 
 
 def _proved(setting: MeanSetting, enclosure: Interval | None) -> tuple[Bound, ...]:

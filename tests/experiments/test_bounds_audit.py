@@ -4,7 +4,13 @@ import math
 import pytest
 
 from hallulab.errors import RefusedInputError
-from hallulab.experiments.bounds_audit import MIN_HITS, audit_theorem, setting_of, tightness_grid
+from hallulab.experiments.bounds_audit import (
+    MIN_HITS,
+    audit_theorem,
+    default_draws,
+    setting_of,
+    tightness_grid,
+)
 from hallulab.records import as_plain
 from hallulab.theory.mean_laws import LAWS
 
@@ -87,6 +93,22 @@ def test_the_grid_holds_every_cell():
 def test_settings_are_refused_in_words(options, words):
     with pytest.raises(RefusedInputError, match=words):
         setting_of("gaussian", **({"n_states": 3, "radius": 0.1} | options))
+
+
+@pytest.mark.parametrize(
+    ("n", "n_dimensions", "expected"), [(10, 1, 1_000_000), (50, 512, 1953), (50, 3, 333_333)]
+)
+def test_draws_are_as_many_as_one_waits_for(n, n_dimensions, expected):
+    assert default_draws(setting_of("gaussian", n, 0.1, n_dimensions=n_dimensions)) == expected
+
+
+def test_fifty_states_in_512_dimensions():
+    # ‖A* − μ_i‖ is about √512 = 22.6: all are far at r = 15, none at r = 30
+    near, far = (audit_theorem(setting_of("gaussian", 50, r, n_dimensions=512)) for r in (30, 15))
+    assert (near.measured.rate, far.measured.rate) == (0, 1)
+    assert near.best_proved is None
+    assert far.best_proved.value == pytest.approx(1, abs=1e-6)
+    assert near.enclosure is None
 
 
 def test_draws_are_limited():
