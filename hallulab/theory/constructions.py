@@ -88,8 +88,8 @@ def _certificate(settings: Construction, built: _Built) -> Certificate:
     if not (np.abs(built.means) < LARGEST_COORDINATE).all():
         raise RefusedInputError(
             f"expected means up to {LARGEST_COORDINATE:g}, but these choices, with weights down to "
-            f"{settings.probabilities.min():.3g}, set them too far apart for double precision: take weights that differ "
-            "less, or shorter distances"
+            f"{settings.probabilities.min():.3g}, set them too far apart for double precision: take weights that "
+            "differ less, or shorter distances"
         )
     centres = [built.centre]
     if settings.theorem == "5.2.1":
