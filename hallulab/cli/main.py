@@ -7,8 +7,10 @@ import typer
 
 from hallulab.cli.ask import ask
 from hallulab.cli.bars import bars
+from hallulab.cli.bounds import bounds
 from hallulab.cli.coins import coins
 from hallulab.cli.console import one_line
+from hallulab.cli.construct import construct
 from hallulab.cli.doctor import doctor
 from hallulab.cli.examples import examples
 from hallulab.cli.frame import frame
@@ -27,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (ask, paint, coins, frame, score, report, examples, train, bars, doctor):
+for command in (ask, paint, coins, frame, score, report, examples, train, bars, construct, bounds, doctor):
     app.command()(command)
 
 

@@ -11,6 +11,7 @@ from hallulab.ui.look import CSS, theme
 from hallulab.ui.session import Session
 from hallulab.ui.tabs.ask import build_ask_tab
 from hallulab.ui.tabs.coins import build_coins_tab
+from hallulab.ui.tabs.density import build_density_tab
 from hallulab.ui.tabs.paint import build_paint_tab
 
 MAX_WAITING = 64
@@ -39,6 +40,8 @@ def build_app(engine: Engine) -> gr.Blocks:
             build_paint_tab(session)
         with gr.Tab("Coins", id="coins"):
             build_coins_tab(session)
+        with gr.Tab("Density", id="density"):
+            build_density_tab(session)
         gr.HTML(f'<p class="hl-note">Models: {engine.preset.title}. Nothing you type is stored.</p>')
     return app.queue(max_size=MAX_WAITING)
 
