@@ -8,7 +8,9 @@ import pytest
 from hallulab.cli import main as cli
 from hallulab.errors import HallulabError, RefusedInputError
 
-COMMANDS = ("ask", "paint", "coins", "frame", "score", "train", "bars", "examples", "doctor")
+COMMANDS = (
+    "ask", "paint", "coins", "report", "frame", "score", "bounds", "construct", "train", "bars", "examples", "doctor",
+)  # fmt: skip
 
 
 def python(*arguments: str) -> subprocess.CompletedProcess[str]:
