@@ -108,8 +108,8 @@ def certificate_card(certificate: Certificate | None) -> str:
     tightest = certificate.tightest_claim
     said = (
         certificate.reason
-        or f"All {len(certificate.claims)} claims hold; the tightest, {tightest.about}, with {decimal(tightest.margin)} "
-        f"{tightest.unit} to spare."
+        or f"All {len(certificate.claims)} claims hold; the tightest promise, {tightest.about}, with "
+        f"{decimal(tightest.margin)} {tightest.unit} to spare."
     )
     rows = [
         [
@@ -185,7 +185,10 @@ def percent(share: float) -> str:
 
 
 def _at_least(probability: float) -> str:
-    return f"≥ {percent(probability)}" if probability >= 0.0005 else f"≥ {probability:.1e}".replace("-", "−")
+    if probability >= 0.0005:
+        return f"≥ {percent(probability)}"
+    mantissa, exponent = f"{probability:.1e}".split("e")
+    return f"≥ {mantissa} × 10<sup>−{-int(exponent)}</sup>"
 
 
 def _state_title(region: RegionRow, index: int) -> str:

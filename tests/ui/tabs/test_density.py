@@ -199,7 +199,7 @@ def test_the_audit_shows_three_numbers():
     # μ_1 − μ_2 has variance 2 and A* is half of it away from both: P(|N(0, 2)| > 0.4)
     truth = 2 * stats.norm.sf(0.4 / np.sqrt(2))
     assert f"≥ {100 * truth:.1f} %" in tiles
-    assert "≥ 1.6e−07" in tiles
+    assert "≥ 1.6 × 10<sup>−7</sup>" in tiles
     assert "n = 200,000" in tiles
     assert len(figure.data) > 2
     assert "r = 0.2" in note
