@@ -136,7 +136,9 @@ def test_arrow_keys_move_a_mean_and_typed_numbers_shape_it(page):
     expect(handle(page, 2)).not_to_have_attribute("aria-label", re.compile("state 2: 3;"), timeout=10_000)
     assert drawn_means(page)[1][0] < 3
     page.get_by_role("radio", name="state 1").check()
+    expect(page.get_by_label("mean", exact=True)).to_have_value("-3")
     page.get_by_label("mean", exact=True).fill("-1.5")
+    page.keyboard.press("Enter")
     wait_for_mean(page, 1, near=-1.5)
     page.get_by_role("button", name="Add a state").click()
     expect(page.locator(".hl-mean")).to_have_count(3)
@@ -153,6 +155,7 @@ def test_a_clicked_answer_is_scored(page):
     expect(page.get_by_label("Score an answer")).to_have_value(re.compile(r"^(2|1\.9|2\.0)"))
     expect(page.get_by_text(re.compile("The answer (2|1.9|2.0)"))).to_be_visible()
     page.get_by_label("Score an answer").fill("0.1")
+    page.keyboard.press("Enter")
     expect(page.get_by_text("The answer 0.1:")).to_be_visible(timeout=10_000)
 
 

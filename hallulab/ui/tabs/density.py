@@ -164,7 +164,9 @@ def build_density_tab(session: Session) -> DensityTab:  # noqa: ARG001
     panels = [shapes, verdict, figure, table, point_html, certificate, lesson, state, *controls]
     live: dict[str, Any] = {"trigger_mode": "always_last", **UNQUEUED}
     gesture.input(follow_gesture, [shapes, gesture, *chosen], [point, *panels], **live)
-    gr.on([control.input for control in controls], reshape, [shapes, *controls, *chosen], panels, **live)
+    # a pasted number arrives with no key pressed, and so with no input event: leaving the box counts too
+    typed = [event for box in controls for event in (box.input, *_left(box))]
+    gr.on(typed, reshape, [shapes, *controls, *chosen], panels, **live)
     state.input(select_state, [shapes, state, *chosen], panels, **live)
     add.click(add_state, [shapes, *chosen], panels, **UNQUEUED)
     remove.click(remove_state, [shapes, *chosen], panels, **UNQUEUED)
@@ -177,13 +179,18 @@ def build_density_tab(session: Session) -> DensityTab:  # noqa: ARG001
         judge_by, [hdr_mass, delta], **UNQUEUED,
     )  # fmt: skip
     gr.on(
-        [judge_by.input, hdr_mass.input, delta.input, epsilon.input, point.input],
+        [judge_by.input, hdr_mass.input, delta.input, epsilon.input, point.input, *_left(delta), *_left(point)],
         show_density, [shapes, *chosen], panels, **live,
     )  # fmt: skip
     _wire_audit(audit_inputs, audit_outputs, live)
     gr.api(density, api_name="density")
     gr.api(audit_bound, api_name="audit_bound")
     return DensityTab(shapes)
+
+
+def _left(box: Any) -> tuple[Any, ...]:
+    """The events of a typed box that is left or sent; none of a slider."""
+    return () if isinstance(box, gr.Slider) else (box.submit, box.blur)
 
 
 def _shape_controls() -> list[Any]:

@@ -163,6 +163,14 @@ def test_typed_numbers_shape_the_selected_state():
     assert "widths above 0" in refusal(reshape, preset(), 0.5, 0, 0, -1, 1, 0, *CHOSEN)
 
 
+def test_leaving_a_box_unchanged_keeps_the_preset():
+    start = preset("5.2 as_written")  # its means have more digits than the controls show
+    shape = start.shown
+    shown = (round(shape.weight, 4), round(shape.mean[0], 4), 0, round(shape.widths[0], 4), 1, 0)
+    assert shown[1] != shape.mean[0]
+    assert reshape(start, *shown, *CHOSEN)[0] == start
+
+
 def test_states_are_added_selected_and_removed():
     shapes, *rest = add_state(preset(), *CHOSEN)
     assert [state.weight for state in shapes.states] == pytest.approx([1 / 3] * 3)
