@@ -74,7 +74,7 @@ def regions_table(answer: DensityAnswer) -> str:
         ]
         for index, region in enumerate(answer.rows)
     ]
-    header = ("region", "holds", "area" if plane else "length", "threshold δ")
+    header = ("region", "holds", "area" if plane else "length", "δ")
     how = "A state’s region <b>holds</b> that share of its own answers; HCDR and HDR, of all answers."
     how += (
         " Numbers with a range come from seeded draws; the range holds the truth with 99 %." if plane else ""
@@ -180,8 +180,8 @@ def nats(value: float) -> str:
 
 
 def percent(share: float) -> str:
-    """A share to a tenth of a percent."""
-    return f"{100 * share:.1f} %"
+    """A share to a tenth of a percent, kept on one line."""
+    return f"{100 * share:.1f}\N{NO-BREAK SPACE}%"
 
 
 def _at_least(probability: float) -> str:

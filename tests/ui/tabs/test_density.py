@@ -55,7 +55,7 @@ def test_first_view_says_that_the_best_estimate_hallucinates():
     # log f(0) = log f(peak) − 9/2, the threshold lies χ²(0.9)/2 = 1.353 below the peak: 3.147 nats between them
     assert "3.15 nats below the nearest threshold" in card
     assert "So is every estimate within ε = 0.5 of it." in card
-    assert "90.0 %" in table
+    assert "90.0\N{NO-BREAK SPACE}%" in table
     assert "Click anywhere" in point
     assert certificate == ""
     assert "halfway" in lesson
@@ -206,7 +206,7 @@ def test_the_audit_shows_three_numbers():
     tiles, figure, note = show_audit("gaussian", 2, "", 1, BY_RADIUS, 0.2, None, None)
     # μ_1 − μ_2 has variance 2 and A* is half of it away from both: P(|N(0, 2)| > 0.4)
     truth = 2 * stats.norm.sf(0.4 / np.sqrt(2))
-    assert f"≥ {100 * truth:.1f} %" in tiles
+    assert f"≥ {100 * truth:.1f}\N{NO-BREAK SPACE}%" in tiles
     assert "≥ 1.6 × 10<sup>−7</sup>" in tiles
     assert "n = 200,000" in tiles
     assert len(figure.data) > 2
