@@ -18,7 +18,7 @@ N_RIM_POINTS = 73
 """of an ellipse"""
 BEYOND = 3.4
 """standard deviations beyond the outermost means that a view holds"""
-HEIGHT_PX = 430
+HEIGHT_PX = 460
 STRIP_ROWS = {"HDR": 0.0, "HCDR": 1.0}
 """where each kind of region lies in the strip under the curves"""
 
@@ -110,9 +110,10 @@ def _line_figure(
     marginal = np.exp(mixture.marginal_of(log_densities))
     top = 1.22 * float(max(np.exp(log_densities).max(), marginal.max()))
     if epsilon > 0:
-        figure.add_vrect(
-            best.position[0] - epsilon, best.position[0] + epsilon, fillcolor=_tone(best), opacity=0.16,
-            line_width=0, row=1, col=1,
+        low, high = best.position[0] - epsilon, best.position[0] + epsilon
+        figure.add_scatter(
+            x=[low, high, high, low], y=[0, 0, top, top], fill="toself", mode="none", hoverinfo="skip",
+            fillcolor=_faint(_tone(best), 0.2), name="within ε of A*", row=1, col=1,
         )  # fmt: skip
     for state in range(mixture.n_states):
         _add_state_curve(figure, mixture, state, grid, regions)
@@ -186,7 +187,7 @@ def _plane_figure(
     points = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
     log_marginal = mixture.log_marginal(points).reshape(len(y), len(x))
     figure.add_heatmap(
-        x=x, y=y, z=np.exp(log_marginal).astype(np.float32), showscale=False, zsmooth="best", hoverinfo="skip",
+        x=x, y=y, z=np.exp(log_marginal).astype(np.float32), showscale=False, zsmooth="fast", hoverinfo="skip",
         colorscale=[[0, "rgba(128,135,145,0)"], [1, "rgba(128,135,145,0.6)"]],
     )  # fmt: skip
     for state in range(mixture.n_states):
@@ -207,7 +208,7 @@ def _plane_figure(
         figure.add_scatter(
             x=best.position[0] + epsilon * np.cos(turn), y=best.position[1] + epsilon * np.sin(turn),
             mode="lines", line={"color": tone, "width": 1.5}, fill="toself", fillcolor=_faint(tone, 0.16),
-            showlegend=False, hoverinfo="skip",
+            name="within ε of A*", hoverinfo="skip",
         )  # fmt: skip
     figure.add_scatter(
         x=[best.position[0]], y=[best.position[1]], mode="markers", showlegend=False,
@@ -266,7 +267,10 @@ def _add_point(figure: go.Figure, point: ShownPoint) -> None:
         hovertemplate=f"{point.label}<extra></extra>", cliponaxis=False,
     )  # fmt: skip
     if one:
-        figure.add_vline(x=point.position[0], line={"color": _tone(point), "width": 1.5, "dash": "dot"})
+        figure.add_shape(
+            type="line", x0=point.position[0], x1=point.position[0], y0=0, y1=1, xref="x", yref="y domain",
+            line={"color": _tone(point), "width": 1.5, "dash": "dot"},
+        )  # fmt: skip
 
 
 def _add_key(figure: go.Figure, colour: str, name: str) -> None:

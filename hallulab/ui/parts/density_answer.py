@@ -195,8 +195,8 @@ def answer_about(
     """
     if mixture.n_dimensions > 2:
         raise RefusedInputError(f"expected answers in 1 or 2 dimensions, got {mixture.n_dimensions}")
-    by = {"mass": rule.hdr_mass} if rule.delta is None else {"delta": rule.delta}
-    regions = mixture_regions(mixture, **by, rng=np.random.default_rng(SEED))
+    mass = rule.hdr_mass if rule.delta is None else None
+    regions = mixture_regions(mixture, mass=mass, delta=rule.delta, rng=np.random.default_rng(SEED))
     best = mixture.optimal_estimator
     return DensityAnswer(
         regions, rule, _verdict(regions, best), regions.ball_margin_nats(best, rule.epsilon),

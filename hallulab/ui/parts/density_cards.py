@@ -74,7 +74,7 @@ def regions_table(answer: DensityAnswer) -> str:
         ]
         for index, region in enumerate(answer.rows)
     ]
-    header = ("region", "holds", "area" if plane else "length", "threshold δ")
+    header = ("region", "holds", "area" if plane else "length", "δ")
     how = "A state’s region <b>holds</b> that share of its own answers; HCDR and HDR, of all answers."
     how += (
         " Numbers with a range come from seeded draws; the range holds the truth with 99 %." if plane else ""
@@ -108,8 +108,8 @@ def certificate_card(certificate: Certificate | None) -> str:
     tightest = certificate.tightest_claim
     said = (
         certificate.reason
-        or f"All {len(certificate.claims)} claims hold; the tightest, {tightest.about}, with {decimal(tightest.margin)} "
-        f"{tightest.unit} to spare."
+        or f"All {len(certificate.claims)} claims hold; the tightest promise, {tightest.about}, with "
+        f"{decimal(tightest.margin)} {tightest.unit} to spare."
     )
     rows = [
         [
@@ -180,12 +180,15 @@ def nats(value: float) -> str:
 
 
 def percent(share: float) -> str:
-    """A share to a tenth of a percent."""
-    return f"{100 * share:.1f} %"
+    """A share to a tenth of a percent, kept on one line."""
+    return f"{100 * share:.1f}\N{NO-BREAK SPACE}%"
 
 
 def _at_least(probability: float) -> str:
-    return f"≥ {percent(probability)}" if probability >= 0.0005 else f"≥ {probability:.1e}".replace("-", "−")
+    if probability >= 0.0005:
+        return f"≥ {percent(probability)}"
+    mantissa, exponent = f"{probability:.1e}".split("e")
+    return f"≥ {mantissa} × 10<sup>−{-int(exponent)}</sup>"
 
 
 def _state_title(region: RegionRow, index: int) -> str:

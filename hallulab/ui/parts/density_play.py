@@ -152,7 +152,8 @@ def reshape(shapes: Shapes, *values: Any) -> tuple[Any, ...]:
         correlation if plane else 0.0,
     )
     with shown_to_visitor():
-        changed = shapes if shape == shapes.shown else shapes.shaped(shape)
+        # what the controls show is rounded: to leave one is not to change the state
+        changed = shapes if shape == _as_shown(shapes.shown) else shapes.shaped(shape)
     return show_density(changed, *chosen)
 
 
@@ -198,18 +199,22 @@ def state_choices(shapes: Shapes) -> list[tuple[str, int]]:
 
 def shape_controls(shapes: Shapes) -> tuple[Any, ...]:
     """The selected state's numbers: weight, mean (2), widths (2), correlation; the plane's hidden on a line."""
-    shape, plane = shapes.shown, shapes.n_dimensions == 2
+    shape, plane = _as_shown(shapes.shown), shapes.n_dimensions == 2
     mean, widths = (*shape.mean, 0.0)[:2], (*shape.widths, 1.0)[:2]
     return (
-        gr.Slider(value=round(shape.weight, 4), interactive=len(shapes.states) > 1),
-        gr.Number(value=round(mean[0], 4), label="mean, across" if plane else "mean"),
-        gr.Number(value=round(mean[1], 4), visible=plane),
-        gr.Slider(
-            value=round(widths[0], 4), label="width, across" if plane else "width (standard deviation)"
-        ),
-        gr.Slider(value=round(widths[1], 4), visible=plane),
-        gr.Slider(value=round(shape.correlation, 4), visible=plane),
+        gr.Slider(value=shape.weight, interactive=len(shapes.states) > 1),
+        gr.Number(value=mean[0], label="mean, across" if plane else "mean"),
+        gr.Number(value=mean[1], visible=plane),
+        gr.Slider(value=widths[0], label="width, across" if plane else "width (standard deviation)"),
+        gr.Slider(value=widths[1], visible=plane),
+        gr.Slider(value=shape.correlation, visible=plane),
     )
+
+
+def _as_shown(shape: StateShape) -> StateShape:
+    """Rounded as in the controls."""
+    mean, widths = (tuple(round(number, 4) for number in numbers) for numbers in (shape.mean, shape.widths))
+    return StateShape(round(shape.weight, 4), mean, widths, round(shape.correlation, 4))
 
 
 def _shown_point(verdict: PointVerdict, label: str) -> ShownPoint:

@@ -51,21 +51,21 @@ AUDIT_INTRO = """
 falls outside <b>every</b> region? What the paper promises, what is proved, and what is measured.</p>
 """
 HOW_TO_READ = f"""
-- **Coloured areas**: where an answer is plausible under one state. Their union is the **HCDR**; an answer outside all of
-  them is a hallucination.
-- **Grey**: the density of all answers, and its **HDR**, which has a single threshold and no notion of states. Where the
-  two kinds of region disagree, the verdict says so.
-- **A\\*** is the weighted mean of all states, the least squared-error estimate. The band or circle around it holds every
-  estimate within ε.
-- **{BY_MASS}**: every region holds that share of its own answers. **{BY_DELTA.capitalize()}**: plausible means a density
-  above δ, the same under every state.
+- **Coloured areas**: where an answer is plausible under one state. Their union is the **HCDR**; an answer outside
+  all of them is a hallucination.
+- **Grey**: the density of all answers. Its **HDR** has one threshold and knows no states. Where the two kinds of
+  region disagree about A\\*, the verdict says so.
+- **A\\*** is the weighted mean of all states, the least squared-error estimate. The band or circle around it holds
+  every estimate within ε.
+- **{BY_MASS}**: every region holds that share of its own answers. **{BY_DELTA.capitalize()}**: plausible means a
+  density above δ, the same under every state.
 - **Weight**: how often the state is drawn; the other weights share the rest as they did before.
 - **Keyboard**: a handle takes the arrow keys, five times as far with Shift; or type the numbers.
-- **Constructions** are built from the theorem’s formulas and every claim is then checked in numbers. *As written* follows
-  the paper, gaps included; *repaired* is proved; *with regions to miss* is proved as well and leaves every state answers
-  that are plausible.
-- **Audit**: r is the radius of a state’s region, in standard deviations of a mean. “Silent” means that the theorem’s own
-  condition cannot be met, so it promises nothing. The interval of the measured rate is that of Clopper and Pearson.
+- **Constructions** are built from a theorem’s formulas, and every claim is then checked in numbers. *As written*
+  follows the paper, gaps included; *repaired* is proved; *with regions to miss* is proved too, and leaves every
+  state answers that are plausible.
+- **Audit**: r is the radius of a state’s region, in standard deviations of a mean. “Silent” means that the theorem’s
+  own condition cannot be met, so it promises nothing. The interval is that of Clopper and Pearson.
 """
 
 
@@ -132,6 +132,7 @@ def build_density_tab(session: Session) -> DensityTab:  # noqa: ARG001
             figure = gr.Plot(plot, show_label=False, elem_id=FIGURE_ID)
             gesture = gr.HTML(html_template="", js_on_load=DRAG_SCRIPT)
             point_html = gr.HTML(no_point)
+            table = gr.HTML(regions)
         with gr.Column(scale=4, min_width=320):
             preset = gr.Dropdown(
                 [(choice.title, name) for name, choice in PRESETS.items()], value=FIRST_PRESET,
@@ -152,7 +153,6 @@ def build_density_tab(session: Session) -> DensityTab:  # noqa: ARG001
             )
             epsilon = gr.Slider(0, 3, start.epsilon, step=0.05, label="ε: how far from A* an estimate may be")
             point = gr.Textbox(label="Score an answer", placeholder="click the figure, or type")
-    table = gr.HTML(regions)
     certificate = gr.HTML(no_certificate)
     with gr.Accordion("How to read this", open=False):
         gr.Markdown(HOW_TO_READ)
@@ -164,7 +164,9 @@ def build_density_tab(session: Session) -> DensityTab:  # noqa: ARG001
     panels = [shapes, verdict, figure, table, point_html, certificate, lesson, state, *controls]
     live: dict[str, Any] = {"trigger_mode": "always_last", **UNQUEUED}
     gesture.input(follow_gesture, [shapes, gesture, *chosen], [point, *panels], **live)
-    gr.on([control.input for control in controls], reshape, [shapes, *controls, *chosen], panels, **live)
+    # a pasted number arrives with no key pressed, and so with no input event: leaving the box counts too
+    typed = [event for box in controls for event in (box.input, *_left(box))]
+    gr.on(typed, reshape, [shapes, *controls, *chosen], panels, **live)
     state.input(select_state, [shapes, state, *chosen], panels, **live)
     add.click(add_state, [shapes, *chosen], panels, **UNQUEUED)
     remove.click(remove_state, [shapes, *chosen], panels, **UNQUEUED)
@@ -177,13 +179,18 @@ def build_density_tab(session: Session) -> DensityTab:  # noqa: ARG001
         judge_by, [hdr_mass, delta], **UNQUEUED,
     )  # fmt: skip
     gr.on(
-        [judge_by.input, hdr_mass.input, delta.input, epsilon.input, point.input],
+        [judge_by.input, hdr_mass.input, delta.input, epsilon.input, point.input, *_left(delta), *_left(point)],
         show_density, [shapes, *chosen], panels, **live,
     )  # fmt: skip
     _wire_audit(audit_inputs, audit_outputs, live)
     gr.api(density, api_name="density")
     gr.api(audit_bound, api_name="audit_bound")
     return DensityTab(shapes)
+
+
+def _left(box: Any) -> tuple[Any, ...]:
+    """The events of a typed box that is left or sent; none of a slider."""
+    return () if isinstance(box, gr.Slider) else (box.submit, box.blur)
 
 
 def _shape_controls() -> list[Any]:

@@ -55,7 +55,7 @@ def test_first_view_says_that_the_best_estimate_hallucinates():
     # log f(0) = log f(peak) − 9/2, the threshold lies χ²(0.9)/2 = 1.353 below the peak: 3.147 nats between them
     assert "3.15 nats below the nearest threshold" in card
     assert "So is every estimate within ε = 0.5 of it." in card
-    assert "90.0 %" in table
+    assert "90.0\N{NO-BREAK SPACE}%" in table
     assert "Click anywhere" in point
     assert certificate == ""
     assert "halfway" in lesson
@@ -163,6 +163,14 @@ def test_typed_numbers_shape_the_selected_state():
     assert "widths above 0" in refusal(reshape, preset(), 0.5, 0, 0, -1, 1, 0, *CHOSEN)
 
 
+def test_leaving_a_box_unchanged_keeps_the_preset():
+    start = preset("5.2 as_written")  # its means have more digits than the controls show
+    shape = start.shown
+    shown = (round(shape.weight, 4), round(shape.mean[0], 4), 0, round(shape.widths[0], 4), 1, 0)
+    assert shown[1] != shape.mean[0]
+    assert reshape(start, *shown, *CHOSEN)[0] == start
+
+
 def test_states_are_added_selected_and_removed():
     shapes, *rest = add_state(preset(), *CHOSEN)
     assert [state.weight for state in shapes.states] == pytest.approx([1 / 3] * 3)
@@ -198,8 +206,8 @@ def test_the_audit_shows_three_numbers():
     tiles, figure, note = show_audit("gaussian", 2, "", 1, BY_RADIUS, 0.2, None, None)
     # μ_1 − μ_2 has variance 2 and A* is half of it away from both: P(|N(0, 2)| > 0.4)
     truth = 2 * stats.norm.sf(0.4 / np.sqrt(2))
-    assert f"≥ {100 * truth:.1f} %" in tiles
-    assert "≥ 1.6e−07" in tiles
+    assert f"≥ {100 * truth:.1f}\N{NO-BREAK SPACE}%" in tiles
+    assert "≥ 1.6 × 10<sup>−7</sup>" in tiles
     assert "n = 200,000" in tiles
     assert len(figure.data) > 2
     assert "r = 0.2" in note
