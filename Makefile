@@ -24,6 +24,7 @@ bars: .venv/.app-installed
 
 bench: .venv/.app-installed
 	$(BIN)/python benchmarks/small_world.py
+	$(BIN)/python benchmarks/theory.py
 	$(BIN)/python benchmarks/coins.py
 
 .venv/bin/python:
