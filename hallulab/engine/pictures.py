@@ -1,7 +1,8 @@
 """From a prompt to images, one denoising step at a time so that a job can stop, and on to embeddings."""
 
 import inspect
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +39,8 @@ class PaintSettings:
     """Side of an image, pixels."""
     batch_size: int = 16
     """Images painted at once."""
+    variance_steps: int = 10
+    """Last denoising steps over which the variance of the predicted clean latents is taken."""
 
     @property
     def n_steps(self) -> int:
@@ -50,8 +53,21 @@ class PaintSettings:
         _check_range("steps", self.steps, 1, MAX_STEPS)
         _check_range("guidance", self.guidance, 0, MAX_GUIDANCE)
         _check_range("batch size", self.batch_size, 1, MAX_IMAGES)
+        _check_range("variance steps", self.variance_steps, 2, MAX_STEPS)
         if self.size < 16 or self.size % 8:
             raise RefusedInputError(f"expected an image size that is a multiple of 8, got {self.size}")
+
+
+@dataclass(frozen=True)
+class PaintedImage:
+    """One finished image and what its denoising left behind."""
+
+    seed: int
+    """What its noise was drawn from."""
+    image: Image.Image
+    """RGB."""
+    x0_variance: float | None
+    """Variance of its predicted clean latents over the last steps, see `x0_variances`; None for a single step."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +78,15 @@ class PaintStep:
     """Denoising steps done, over all batches."""
     n_total: int
     """Denoising steps in all."""
-    images: tuple[Image.Image, ...]
+    painted: tuple[PaintedImage, ...]
     """The finished images, in order of their seeds."""
+    predicted_x0: Tensor
+    """(n, channels, side, side) clean latents as this step predicts them, of the batch being painted."""
+
+    @property
+    def images(self) -> tuple[Image.Image, ...]:
+        """The finished images alone."""
+        return tuple(one.image for one in self.painted)
 
 
 def check_prompt(prompt: str) -> str:
@@ -92,16 +115,40 @@ def stream_images(
     batches = [
         seeds[start : start + settings.batch_size] for start in range(0, len(seeds), settings.batch_size)
     ]
-    images: list[Image.Image] = []
+    painted: list[PaintedImage] = []
     n_done = 0
     for batch in batches:
         scheduler = _own_scheduler(pipeline, settings.steps)
         n_steps = len(scheduler.timesteps)  # some schedulers take more steps than they are asked for
-        for n_of_batch, latents in enumerate(_denoise(pipeline, scheduler, text, batch, settings), start=1):
+        last_x0: deque[Tensor] = deque(maxlen=settings.variance_steps)
+        for n_of_batch, (latents, x0) in enumerate(
+            denoise(pipeline, scheduler, text, batch, settings), start=1
+        ):
             n_done += 1
+            last_x0.append(x0)
             if n_of_batch == n_steps:
-                images += _decode(pipeline, latents)
-            yield PaintStep(n_done, n_steps * len(batches), tuple(images))
+                variances = x0_variances(last_x0)
+                images = _decode(pipeline, latents)
+                painted += [PaintedImage(*one) for one in zip(batch, images, variances, strict=True)]
+            yield PaintStep(n_done, n_steps * len(batches), tuple(painted), x0)
+
+
+def x0_variances(predicted_x0: Iterable[Tensor]) -> list[float | None]:
+    """Per image, how much the predicted clean latents still move over the steps given.
+
+    The variance over steps of each latent value, averaged over them: the Hal(x) of Aithal, Maini, Lipton and
+    Kolter, *Understanding Hallucinations in Diffusion Models through Mode Interpolation* (2024), of latents
+    instead of pixels. It is meant to be high where a sample wavers between modes; it knows no genuine image.
+
+    Args:
+        predicted_x0: one (n, channels, side, side) tensor per step.
+
+    Returns: n variances, squared units of the latents; None for fewer than two steps, which have none.
+    """
+    steps = torch.stack(list(predicted_x0))  # (steps, n, channels, side, side)
+    if len(steps) < 2:
+        return [None] * steps.shape[1]
+    return steps.float().var(dim=0, correction=0).mean(dim=(1, 2, 3)).tolist()
 
 
 def initial_noise(pipeline: StableDiffusionPipeline, seeds: list[int], size: int) -> Tensor:
@@ -131,10 +178,10 @@ def _own_scheduler(pipeline: StableDiffusionPipeline, n_steps: int) -> Any:
     return scheduler
 
 
-def _denoise(
+def denoise(
     pipeline: StableDiffusionPipeline, scheduler: Any, prompt: str, seeds: list[int], settings: PaintSettings
-) -> Iterator[Tensor]:
-    """The latents after each step of the classifier-free guided loop of `StableDiffusionPipeline`."""
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The classifier-free guided loop of `StableDiffusionPipeline`: latents after each step, and predicted x0."""
     device = pipeline._execution_device
     guided = settings.guidance > 1
     with torch.inference_mode():
@@ -142,7 +189,7 @@ def _denoise(
         noise = initial_noise(pipeline, seeds, settings.size).to(device, conditions.dtype)
         latents = noise * scheduler.init_noise_sigma
     extra = _step_arguments(scheduler, seeds)
-    for time in scheduler.timesteps:
+    for index, time in enumerate(scheduler.timesteps):
         with torch.inference_mode():
             doubled = torch.cat([latents, latents]) if guided else latents
             scaled = scheduler.scale_model_input(doubled, time)
@@ -150,8 +197,27 @@ def _denoise(
             if guided:
                 without, with_text = predicted.chunk(2)
                 predicted = without + settings.guidance * (with_text - without)
+            x0 = _predicted_x0(scheduler, index, scaled[: len(seeds)], predicted)
             latents = scheduler.step(predicted, time, latents, **extra, return_dict=False)[0]
-        yield latents
+        yield latents, x0
+
+
+def _predicted_x0(scheduler: Any, index: int, noisy: Tensor, predicted: Tensor) -> Tensor:
+    """Clean latents as the UNet's output at step `index` implies them.
+
+    `noisy` is the UNet's input, √ᾱ x0 + √(1 − ᾱ) ε in every scheduler of Stable Diffusion, also in those whose own
+    samples are x0 + σ ε (they scale by 1 / √(1 + σ²), and then ᾱ = 1 / (1 + σ²)).
+    """
+    if hasattr(scheduler, "sigmas"):
+        signal = 1 / (1 + scheduler.sigmas[index].to(noisy.device) ** 2)
+    else:
+        signal = scheduler.alphas_cumprod[int(scheduler.timesteps[index])].to(noisy.device)
+    kind = scheduler.config.prediction_type
+    if kind == "sample":
+        return predicted
+    if kind == "v_prediction":
+        return signal.sqrt() * noisy - (1 - signal).sqrt() * predicted
+    return (noisy - (1 - signal).sqrt() * predicted) / signal.sqrt()
 
 
 def _text_conditions(

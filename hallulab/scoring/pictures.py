@@ -18,7 +18,7 @@ from hallulab.data.image_folder import open_image
 from hallulab.densities.feature_frame import FeatureFrame, FrameSettings, split_rows
 from hallulab.densities.hcdr import HcdrFrame, Verdict
 from hallulab.engine.core import Engine
-from hallulab.engine.pictures import PaintSettings, check_prompt, embed_images, stream_images
+from hallulab.engine.pictures import PaintedImage, PaintSettings, check_prompt, embed_images, stream_images
 from hallulab.errors import RefusedInputError
 from hallulab.models.clip import LoadedClip
 from hallulab.records import as_plain
@@ -188,6 +188,8 @@ class PaintResult:
     """Why there is no verdict."""
     paths: tuple[str | None, ...] = ()
     """Where the images were saved."""
+    x0_variances: tuple[float | None, ...] = ()
+    """How much each image's predicted clean latents still moved over the last steps (the second detector)."""
 
     def with_mass(self, hdr_mass: float) -> "PaintResult":
         """The same images decided at another mass, without a model."""
@@ -198,7 +200,13 @@ class PaintResult:
         """One image's entry in the contract of `paint`."""
         verdict = self.scores.verdicts[index] if self.scores else None
         path = self.paths[index] if self.paths else None
-        return {"path": path, "seed": self.settings.seed + index, **verdict_json(verdict)}
+        variance = self.x0_variances[index] if self.x0_variances else None
+        return {
+            "path": path,
+            "seed": self.settings.seed + index,
+            **verdict_json(verdict),
+            "x0_variance": variance,
+        }
 
     def recipe(self, index: int) -> dict[str, Any]:
         """What paints image `index` again, and its verdict: kept in the PNG's text."""
@@ -208,6 +216,7 @@ class PaintResult:
             "steps": self.settings.steps,
             "guidance": self.settings.guidance,
             "size": self.settings.size,
+            "variance_steps": self.settings.variance_steps,
             **self.image_json(index),
             "thresholds": self.scores.to_json()["thresholds"] if self.scores else None,
         }
@@ -242,6 +251,7 @@ class PaintResult:
             "steps": self.settings.steps,
             "guidance": self.settings.guidance,
             "size": self.settings.size,
+            "variance_steps": self.settings.variance_steps,
             "images": [self.image_json(index) for index in range(len(self.images))],
             "embedder": self.frame,
             **verdicts,
@@ -284,6 +294,7 @@ def paint(
     engine.checkpoint_place("pictures", name)
     frame = frame_of(engine)
     n_total = 1 + settings.n_steps
+    painted: tuple[PaintedImage, ...] = ()
     images: tuple[Image.Image, ...] = ()
     with engine.enter("paint") as ticket:
         for position in ticket.positions():
@@ -291,9 +302,10 @@ def paint(
         # a server can only stop a generator that has yielded: do so before the first long step
         yield PaintProgress(0, n_total, "loading the model")
         for step in stream_images(engine.painter(name), text, settings):
-            images, n_total = step.images, step.n_total + 1
+            painted, images, n_total = step.painted, step.images, step.n_total + 1
             yield PaintProgress(step.n_done, n_total, "painting", images)
-        result = PaintResult(text, name, settings, images, scores=None, reason=NO_FRAME)
+        variances = tuple(one.x0_variance for one in painted)
+        result = PaintResult(text, name, settings, images, None, reason=NO_FRAME, x0_variances=variances)
         if frame is not None:
             clip = engine.clip()
             scores = score_embeddings(

@@ -6,16 +6,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from diffusers import DDIMScheduler, EulerAncestralDiscreteScheduler, PNDMScheduler, StableDiffusionPipeline
+from diffusers import (
+    DDIMScheduler,
+    DPMSolverMultistepScheduler,
+    EulerAncestralDiscreteScheduler,
+    EulerDiscreteScheduler,
+    HeunDiscreteScheduler,
+    PNDMScheduler,
+    StableDiffusionPipeline,
+    UniPCMultistepScheduler,
+)
 from PIL import Image
 
 from hallulab.engine.pictures import (
     MAX_PROMPT_CHARACTERS,
     PaintSettings,
     check_prompt,
+    denoise,
     embed_images,
     initial_noise,
     stream_images,
+    x0_variances,
 )
 from hallulab.errors import RefusedInputError
 from hallulab.models.clip import LoadedClip, load_clip
@@ -115,9 +126,88 @@ def test_jobs_do_not_share_a_schedulers_history(pipeline):
     np.testing.assert_array_equal(alone, np.stack([np.asarray(image, dtype=int) for image in last.images]))
 
 
+SCHEDULERS = (
+    DDIMScheduler,
+    DPMSolverMultistepScheduler,
+    EulerDiscreteScheduler,
+    HeunDiscreteScheduler,
+    PNDMScheduler,
+    UniPCMultistepScheduler,
+)
+
+
+@pytest.mark.parametrize("kind", ["epsilon", "v_prediction", "sample"])
+@pytest.mark.parametrize("scheduler_class", SCHEDULERS)
+def test_predicted_x0_is_what_every_scheduler_understands_by_it(pipeline, scheduler_class, kind):
+    """A UNet that always knows the clean latents must be read as predicting exactly them."""
+    if kind == "sample" and scheduler_class is PNDMScheduler:
+        pytest.skip("PNDM knows no sample prediction")
+    scheduler = scheduler_class.from_config(pipeline.scheduler.config, prediction_type=kind)
+    scheduler.set_timesteps(6)
+    clean = initial_noise(pipeline, [50, 51], SETTINGS.size)
+
+    def knows(noisy: torch.Tensor, time: torch.Tensor, **_: object) -> tuple[torch.Tensor]:
+        alpha = _interpolated_alpha(scheduler, float(time))
+        noise = (noisy - alpha.sqrt() * clean) / (1 - alpha).sqrt()
+        said = {
+            "epsilon": noise,
+            "v_prediction": alpha.sqrt() * noise - (1 - alpha).sqrt() * clean,
+            "sample": clean,
+        }
+        return (said[kind],)
+
+    class Knowing:
+        config = pipeline.unet.config
+        __call__ = staticmethod(knows)
+
+    settings = replace(SETTINGS, n_images=2, steps=6, guidance=0.0)
+    pipeline.register_modules(unet=None)
+    pipeline.unet = Knowing()
+    found = [x0 for _, x0 in denoise(pipeline, scheduler, PROMPT, [0, 1], settings)]
+    for x0 in found:
+        torch.testing.assert_close(x0, clean, rtol=0, atol=2e-3)
+    assert max(x0_variances(found)) < 1e-5
+
+
+def _interpolated_alpha(scheduler, time: float) -> torch.Tensor:
+    """ᾱ at a time between the training steps, interpolated in σ as the schedulers do."""
+    alphas = scheduler.alphas_cumprod.numpy()
+    sigma = np.interp(time, np.arange(len(alphas)), ((1 - alphas) / alphas) ** 0.5)
+    return torch.tensor(1 / (1 + sigma**2), dtype=torch.float32)
+
+
+def test_x0_variances_by_hand():
+    # image 0: values 1, 3 (variance 1) and 0, 0 (0), mean 0.5; image 1: 2, 2 (0) and 0, 4 (4), mean 2
+    steps = [torch.tensor([[1.0, 0.0], [2.0, 0.0]]), torch.tensor([[3.0, 0.0], [2.0, 4.0]])]
+    steps = [step.reshape(2, 2, 1, 1) for step in steps]
+    assert x0_variances(steps) == [0.5, 2.0]
+    assert x0_variances(steps[:1]) == [None, None]
+
+
+def test_every_image_carries_the_variance_of_its_last_predictions(pipeline):
+    settings = replace(SETTINGS, steps=6, variance_steps=3, batch_size=2)
+    steps = list(stream_images(pipeline, PROMPT, settings))
+    painted = steps[-1].painted
+    assert [one.seed for one in painted] == [7, 8, 9, 10, 11]
+    # the slow obvious twin: collect every prediction of one batch, take the last three
+    of_batch = [step.predicted_x0.numpy().astype(float) for step in steps[:6]]
+    by_hand = np.var(np.stack(of_batch[-3:]), axis=0).mean(axis=(1, 2, 3))
+    np.testing.assert_allclose([one.x0_variance for one in painted[:2]], by_hand, rtol=1e-5)
+    *_, other = stream_images(pipeline, PROMPT, replace(settings, batch_size=5))
+    np.testing.assert_allclose(
+        [one.x0_variance for one in other.painted], [one.x0_variance for one in painted], rtol=1e-3
+    )
+
+
+def test_a_single_step_has_no_variance(pipeline):
+    *_, last = stream_images(pipeline, PROMPT, replace(SETTINGS, steps=1))
+    assert [one.x0_variance for one in last.painted] == [None] * 5
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
+        ({"variance_steps": 1}, "expected variance steps between 2 and 200, got 1"),
         ({"n_images": 0}, "expected images between 1 and 64, got 0"),
         ({"n_images": -3}, "expected images between 1 and 64, got -3"),
         ({"n_images": 65}, "expected images between 1 and 64, got 65"),

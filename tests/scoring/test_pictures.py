@@ -166,7 +166,8 @@ class TestPaint:
         assert report["checkpoint"] == "step-10"
         assert [image["seed"] for image in report["images"]] == [11, 12, 13]
         for image in report["images"]:
-            assert {"path", "seed", "log_density", "inside", "margin_nats"} <= image.keys()
+            assert {"path", "seed", "log_density", "inside", "margin_nats", "x0_variance"} <= image.keys()
+            assert image["x0_variance"] > 0
             assert image["log_density"].keys() == {"cat", "dog"}
             assert image["inside"] == (image["margin_nats"] > 0)
         assert report["mean"].keys() >= {"log_density", "inside"}
@@ -186,6 +187,7 @@ class TestPaint:
             assert recipe is not None
             assert (recipe["prompt"], recipe["seed"]) == (PROMPT, 11 + index)
             assert (recipe["steps"], recipe["guidance"]) == (2, 3.0)
+            assert recipe["x0_variance"] == result.x0_variances[index]
             assert recipe["margin_nats"] == pytest.approx(result.scores.verdicts[index].margin_nats)
             assert np.array_equal(np.asarray(Image.open(path)), np.asarray(result.images[index]))
         assert [image["path"] for image in saved.to_json()["images"]] == list(saved.paths)
