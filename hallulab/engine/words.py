@@ -122,7 +122,12 @@ def generate_answers(
 
 
 def stream_answers(
-    qwen: LoadedQwen, prompts: Sequence[str], seeds: Sequence[int], settings: GenerationSettings
+    qwen: LoadedQwen,
+    prompts: Sequence[str],
+    seeds: Sequence[int],
+    settings: GenerationSettings,
+    *,
+    begun: Sequence[int] = (),
 ) -> Iterator[list[TokenStep]]:
     """Write one answer per prompt, all together; closing the generator stops after the current token.
 
@@ -131,21 +136,27 @@ def stream_answers(
         prompts: user turns, without the chat format.
         seeds: one per prompt; equal prompts with equal seeds get equal answers, at any batch size.
         settings: how tokens are drawn.
+        begun: token ids that every answer must begin with. Each takes the place of a drawn token and uses up
+            its random number, so that forcing the tokens that would have been drawn changes nothing.
 
-    Yields the new tokens of every answer that is still growing.
+    Yields the new tokens of every answer that is still growing, the begun ones first.
     """
     if len(prompts) != len(seeds) or not prompts:
         raise RefusedInputError(
             f"expected one seed per prompt, got {len(prompts)} prompts, {len(seeds)} seeds"
         )
+    unknown = [token_id for token_id in begun if not 0 <= token_id < qwen.model.config.vocab_size]
+    if unknown:
+        raise RefusedInputError(f"expected token ids of {qwen.name} to begin with, got {unknown[0]}")
     contents = list(dict.fromkeys(prompts))
     chats = [checked_chat_ids(qwen, content) for content in contents]
     room = qwen.n_context_tokens - max(map(len, chats))
     drawer, writer = _Drawer(seeds, settings), _Writer(qwen)
     samples = list(range(len(prompts)))
     growth = _Growth(qwen, chats, torch.tensor([contents.index(prompt) for prompt in prompts]))
-    for _ in range(min(settings.max_new_tokens, room)):
-        drawn = drawer.draw(growth.next_logits, samples)
+    for place in range(min(settings.max_new_tokens, room)):
+        forced = begun[place] if place < len(begun) else None
+        drawn = drawer.draw(growth.next_logits, samples, forced)
         steps = [writer.step(sample, *token) for sample, token in zip(samples, drawn, strict=True)]
         yield steps
         going = [row for row, step in enumerate(steps) if not step.is_end]
@@ -200,9 +211,13 @@ class _Drawer:
         self._is_greedy = settings.temperature == 0
         self._warpers = settings.warpers()
 
-    def draw(self, logits: torch.Tensor, samples: list[int]) -> list[tuple[int, float]]:
+    def draw(
+        self, logits: torch.Tensor, samples: list[int], forced: int | None = None
+    ) -> list[tuple[int, float]]:
         """A token per row of logits (n, vocabulary), with its probability before any warping."""
         tokens = logits.argmax(-1) if self._is_greedy else self._sampled(logits, samples)
+        if forced is not None:
+            tokens = torch.full_like(tokens, forced)
         picked = logits.log_softmax(-1).gather(-1, tokens[:, None])[:, 0].exp()
         return list(zip(tokens.tolist(), picked.tolist(), strict=True))
 
