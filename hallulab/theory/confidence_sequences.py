@@ -7,7 +7,7 @@ Method of mixtures with a uniform prior (Robbins, Ann. Math. Stat. 41, 1970; How
 
 import math
 
-from scipy.optimize import bisect
+from scipy.optimize import root_scalar
 from scipy.special import betaln, xlog1py, xlogy
 
 from hallulab.errors import RefusedInputError
@@ -34,9 +34,12 @@ def anytime_interval(n_success: int, n: int, *, confidence: float = 0.95) -> Int
         return log_evidence_against(rate, n_success, n) - limit
 
     estimate = n_success / n if n else 0.5
-    low = bisect(excess, 0, estimate) if n_success and excess(0) > 0 else 0.0
-    high = bisect(excess, estimate, 1) if n_success < n and excess(1) > 0 else 1.0
-    return Interval(float(low), float(high))
+
+    def end(outer: float) -> float:
+        crosses = excess(outer) > 0
+        return root_scalar(excess, bracket=(estimate, outer), method="bisect").root if crosses else outer
+
+    return Interval(end(0.0), end(1.0))
 
 
 def log_evidence_against(rate: float, n_success: int, n: int) -> float:
