@@ -17,7 +17,7 @@ from hallulab.cli.frame import frame
 from hallulab.cli.paint import paint
 from hallulab.cli.report import report
 from hallulab.cli.score import score
-from hallulab.cli.train import train
+from hallulab.cli.train import train_small_world
 from hallulab.errors import HallulabError, RefusedInputError
 
 DONE, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
@@ -29,8 +29,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (ask, paint, coins, frame, score, report, examples, train, bars, construct, bounds, doctor):
+for command in (ask, paint, coins, frame, score, report, examples, bars, construct, bounds, doctor):
     app.command()(command)
+
+train = typer.Typer(name="train", help="Rebuild the shipped checkpoints, or fine-tune a preset's models.")
+for name, command in {"small-world": train_small_world}.items():
+    train.command(name)(command)
+app.add_typer(train)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""`train`: rebuild the shipped checkpoints."""
+"""`train small-world`: rebuild the shipped checkpoints."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,10 +14,9 @@ from hallulab.records import folder_sha256
 DEFAULT_OUT = Path("checkpoints")
 
 
-def train(
-    world: Annotated[Literal["small-world"], typer.Argument(help="What to rebuild.")],
+def train_small_world(
     part: Annotated[
-        Literal["words", "pictures", "clip", "all"], typer.Argument(help="Which part of it.")
+        Literal["words", "pictures", "clip", "all"], typer.Argument(help="Which part to rebuild.")
     ] = "all",
     seed: Annotated[int | None, typer.Option(help="Seed of every random choice.", min=0)] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads; torch decides by default.", min=1)] = None,
@@ -33,9 +32,9 @@ def train(
         folders = [folder for name in parts for folder in trainings[name](chosen, out, work)]
     checkpoints = [{"path": str(folder), "sha256": folder_sha256(folder)} for folder in folders]
     if as_json:
-        print_json({"world": world, "checkpoints": checkpoints})
+        print_json({"world": "small-world", "checkpoints": checkpoints})
         return
-    print(f"Trained {len(checkpoints)} checkpoints of the {world} preset.")
+    print(f"Trained {len(checkpoints)} checkpoints of the small-world preset.")
     for checkpoint in checkpoints:
         print(f"  {checkpoint['sha256'][:12]}  {checkpoint['path']}")
 
