@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from hallulab.errors import RefusedInputError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+UNREADABLE = (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+"""what Pillow raises for a file that is not a whole image"""
 
 
 @dataclass(frozen=True)
@@ -62,12 +65,30 @@ def open_image(path: Path) -> Image.Image:
 
     Raises RefusedInputError, naming the file, when it cannot be read as an image.
     """
+    return rgb_image(path, str(path))
+
+
+def rgb_image(source: Path | BinaryIO, name: str) -> Image.Image:
+    """`open_image` for a file or for bytes in memory, called `name` where it is refused."""
     try:
-        with Image.open(path) as image:
-            return as_rgb(ImageOps.exif_transpose(image))
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise RefusedInputError(f"cannot read {path} as an image ({reason}): replace or remove it") from error
+        return as_rgb(decode_image(source))
+    except UNREADABLE as error:
+        raise RefusedInputError(
+            f"cannot read {name} as an image ({why_unreadable(error)}): replace or remove it"
+        ) from error
+
+
+def decode_image(source: Path | BinaryIO) -> Image.Image:
+    """The image upright, all its pixels read, in the colour mode it is stored in; raises one of UNREADABLE."""
+    with Image.open(source) as image:
+        return ImageOps.exif_transpose(image)
+
+
+def why_unreadable(error: Exception) -> str:
+    """What is wrong with a file that raised one of UNREADABLE, in a few words."""
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image of a known format"
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def as_rgb(image: Image.Image) -> Image.Image:
