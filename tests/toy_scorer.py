@@ -13,7 +13,8 @@ class ToyScorer:
         self.is_cut = is_cut
         self.n_sampled = 0
 
-    def stream(self, _scorer, prompts, seeds, _settings):
+    def stream(self, _scorer, prompts, seeds, _settings, *, begun=()):
+        assert not begun  # scripted answers cannot be forced
         assert len(set(zip(prompts, seeds, strict=True))) == len(prompts)  # one generator per sample
         counts: dict[str, int] = {}
         steps = []
@@ -25,6 +26,9 @@ class ToyScorer:
         yield steps
         if not self.is_cut:
             yield [TokenStep(place, 0, "", 1.0, True) for place in range(len(prompts))]
+
+    def read(self, _scorer, _prompt, text):
+        return (TokenStep(0, 1, text, 0.5, False), TokenStep(0, 0, "", 0.5, True))
 
     def likelihoods(self, _scorer, prompts, answers):
         return np.array(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from hallulab.densities.hcdr import HcdrFrame, Verdict
 from hallulab.engine.core import Engine
+from hallulab.engine.word_choices import read_tokens, token_ids_of
 from hallulab.engine.words import Answer, AnswerBuilder, GenerationSettings, log_likelihoods, stream_answers
 from hallulab.errors import RefusedInputError
 from hallulab.models.qwen import LoadedQwen
@@ -52,6 +53,8 @@ class AskSettings:
     """Longest answer, in tokens; None is the preset's."""
     answer: str | None = None
     """Judge this text instead of a generated answer."""
+    begun: tuple[int, ...] | str = ()
+    """Token ids, or a text, that the generated answer begins with; the rest is the model's own."""
     frame_seed: int = 0
     """Of the genuine samples."""
 
@@ -60,12 +63,26 @@ class AskSettings:
         _check_text("a question", self.question)
         if self.answer is not None:
             _check_text("an answer to judge", self.answer)
+            if self.begun:
+                raise RefusedInputError(
+                    "expected an answer to judge or the beginning of one, got both: leave one out"
+                )
+        if isinstance(self.begun, str) and len(self.begun) > MAX_CHARACTERS:
+            _check_text("the beginning of an answer", self.begun)
         if self.seed != int(self.seed) or not 0 <= self.seed < 2**63:
             raise RefusedInputError(f"expected a whole seed from 0 to 2^63 − 1, got {self.seed}")
         check_mass(self.hdr_mass)
         frame = self.frame_settings()
         answer = None if self.answer is None else self.answer.strip()
-        return replace(self, question=frame.question, states=frame.states, answer=answer, seed=int(self.seed))
+        begun = self.begun.strip() if isinstance(self.begun, str) else self.begun
+        return replace(
+            self,
+            question=frame.question,
+            states=frame.states,
+            answer=answer,
+            begun=begun or (),
+            seed=int(self.seed),
+        )
 
     def frame_settings(self, max_new_tokens: int = 40) -> WordsFrameSettings:
         """What the frame of this question is built from."""
@@ -90,7 +107,8 @@ class AnswerToken:
 
     text: str
     probability: float
-    """Under the model that wrote it, before temperature and truncation."""
+    """Under the model that wrote it, before temperature and truncation; of a given text, under the scorer."""
+    token_id: int
 
 
 @dataclass(frozen=True)
@@ -106,7 +124,7 @@ class AskResult:
     scorer_sha256: str
     answer: str
     tokens: tuple[AnswerToken, ...]
-    """Of the generated answer; none for a pasted one."""
+    """Of the answer, without its end token."""
     is_complete: bool
     """Whether the answer came to its own end."""
     frame: WordsFrame
@@ -165,6 +183,7 @@ class AskResult:
             "validity": {check.state: check.n_valid / check.n_sampled for check in self.frame.checks},
             "n_samples": self.settings.n_samples,
             "is_complete": self.is_complete,
+            "begun": self.settings.begun,
             "tokens": [vars(token) for token in self.tokens],
         }
 
@@ -203,17 +222,19 @@ def ask(engine: Engine, settings: AskSettings) -> Iterator[AskProgress]:
         for position in ticket.positions():
             yield AskProgress(f"waiting for {position} other job{'s' if position > 1 else ''}", 0.0)
         yield AskProgress("loading the model", 0.0)
-        answer, tokens, writer = _pasted(settings), (), "given text"
-        if answer is None:
+        builder, writer = AnswerBuilder(), "given text"
+        if settings.answer is None:
             qwen = engine.qwen(checkpoint)
-            writer, builder = qwen.name, AnswerBuilder()
-            for (step,) in stream_answers(qwen, [settings.question], [settings.seed], generation):
+            writer, begun = qwen.name, _begun_ids(qwen, settings, generation)
+            for (step,) in stream_answers(
+                qwen, [settings.question], [settings.seed], generation, begun=begun
+            ):
                 builder.add(step)
-                answer = builder.answer()
-                tokens = _tokens(answer)
+                tokens = _tokens(builder.answer())
                 yield AskProgress("answering", 0.3 * len(tokens) / generation.max_new_tokens, tokens)
-        assert answer is not None  # at least one token is always drawn
         scorer = engine.scorer()
+        answer = builder.answer() if settings.answer is None else _given(scorer, settings)
+        tokens = _tokens(answer)
         building = WordsFrameBuilding(scorer, settings.frame_settings(engine.preset.words.max_new_tokens))
         for message, fraction in building.run():
             yield AskProgress(message, 0.3 + 0.6 * fraction, tokens)
@@ -255,11 +276,26 @@ def _judged(
 
 
 def _tokens(answer: Answer) -> tuple[AnswerToken, ...]:
-    return tuple(map(AnswerToken, answer.token_texts, answer.token_probabilities))
+    return tuple(map(AnswerToken, answer.token_texts, answer.token_probabilities, answer.token_ids))
 
 
-def _pasted(settings: AskSettings) -> Answer | None:
-    return None if settings.answer is None else Answer(settings.answer, (), (), (), True)
+def _given(scorer: LoadedQwen, settings: AskSettings) -> Answer:
+    """The pasted answer, its tokens as the scorer reads them."""
+    assert settings.answer is not None
+    read = AnswerBuilder([*read_tokens(scorer, settings.question, settings.answer)])
+    return replace(read.answer(), text=settings.answer)  # a tokenizer may write the same characters otherwise
+
+
+def _begun_ids(qwen: LoadedQwen, settings: AskSettings, generation: GenerationSettings) -> tuple[int, ...]:
+    """The tokens that the answer begins with."""
+    begun = settings.begun
+    ids = tuple(token_ids_of(qwen, begun)) if isinstance(begun, str) else begun
+    if len(ids) > generation.max_new_tokens:
+        raise RefusedInputError(
+            f"the answer's beginning is {len(ids)} tokens long, but answers end after "
+            f"{generation.max_new_tokens}: shorten it, or allow longer answers"
+        )
+    return ids
 
 
 def _check_text(what: str, text: str) -> None:

@@ -11,7 +11,7 @@ from hallulab.engine.presets import WordsPreset
 from hallulab.engine.words import GenerationSettings
 from hallulab.errors import RefusedInputError
 from hallulab.scoring import words, words_frame
-from hallulab.scoring.words import AskResult, AskSettings, ask
+from hallulab.scoring.words import AnswerToken, AskResult, AskSettings, ask
 from tests.toy_scorer import ToyScorer
 
 QUESTION, STATES = "Which animal?", ("an otter", "a deer")
@@ -54,6 +54,7 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> ToyScorer:
     for module in (words, words_frame):
         monkeypatch.setattr(module, "stream_answers", scorer.stream)
         monkeypatch.setattr(module, "log_likelihoods", scorer.likelihoods)
+    monkeypatch.setattr(words, "read_tokens", scorer.read)
     monkeypatch.setattr(words_frame, "_FRAMES", words_frame._FrameMemory(4))
     return scorer
 
@@ -84,7 +85,7 @@ def test_the_json_has_the_keys_of_the_contract():
     assert record["states"][0]["state"] == "an otter"
     assert record["states"][0].keys() >= {"state", "log_density", "threshold", "inside"}
     assert record["log_density_unhinted"] == -9
-    assert record["tokens"] == [{"text": "An otter.", "probability": 1.0}]
+    assert record["tokens"] == [{"text": "An otter.", "probability": 1.0, "token_id": 1}]
 
 
 def test_another_mass_is_decided_without_a_model(monkeypatch: pytest.MonkeyPatch):
@@ -101,7 +102,9 @@ def test_a_given_answer_is_judged_instead_of_a_generated_one():
     result = finished(
         ToyEngine(), AskSettings(QUESTION, STATES, n_samples=100, answer="  A very long tale about seals. ")
     )
-    assert (result.answer, result.model, result.tokens) == ("A very long tale about seals.", "given text", ())
+    assert (result.answer, result.model) == ("A very long tale about seals.", "given text")
+    # its words are shown with what the scorer makes of them
+    assert result.tokens == (AnswerToken("A very long tale about seals.", 0.5, 1),)
     assert result.verdict.is_hallucination
 
 
@@ -168,6 +171,8 @@ def test_a_longer_or_shorter_answer_does_not_change_the_genuine_samples():
         ({"question": " \n "}, "expected a question, got an empty text"),
         ({"question": "x" * 10_000}, "expected a question of at most 2,000 characters, got 10,000"),
         ({"answer": " "}, "expected an answer to judge, got an empty text"),
+        ({"answer": "an otter", "begun": "an"}, "an answer to judge or the beginning of one, got both"),
+        ({"begun": "x" * 2_001}, "the beginning of an answer of at most 2,000 characters, got 2,001"),
         ({"states": ("a", "a")}, "expected different states"),
         ({"states": ("a", "")}, "expected words in every state"),
         ({"checkpoint": "gpt"}, "unknown checkpoint 'gpt' for words: use one of base"),
