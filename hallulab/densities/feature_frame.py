@@ -18,6 +18,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import Normalizer, StandardScaler
 
+from hallulab.densities.folded_scores import FoldedScores
 from hallulab.densities.hcdr import HcdrFrame, ThresholdRule, Verdict
 from hallulab.errors import RefusedInputError
 
@@ -126,15 +127,23 @@ class FeatureFrame:
         Returns: shape (n, n_states), nats, in the chain's z-scored space.
         Raises RefusedInputError for embeddings that are not finite or of another width.
         """
-        features = _checked_embeddings(embeddings)
+        features = np.asarray(embeddings)
+        _refuse_unusable(features)
         expected = self.chain[1].n_features_in_
         if features.shape[1] != expected:
             raise RefusedInputError(
                 f"this frame was fitted on embeddings of width {expected}, got width {features.shape[1]}: "
                 f"use the embedder it names ({self.embedder})"
             )
-        reduced = self.chain.transform(features)
-        return np.column_stack([self.mixtures[state].score_samples(reduced) for state in self.states])
+        return self._folded.log_densities(features)
+
+    def margins(self, embeddings: ArrayLike) -> NDArray[np.float64]:
+        """Nats above the nearest threshold, shape (n,), of (n, d) embeddings; positive is inside some region."""
+        return (self.log_densities(embeddings) - self.hcdr.thresholds).max(axis=1)
+
+    @cached_property
+    def _folded(self) -> FoldedScores:
+        return FoldedScores.of(self.chain, [self.mixtures[state] for state in self.states])
 
     def decide(self, embeddings: ArrayLike) -> list[Verdict]:
         """One verdict per embedding, shape (n, d)."""
@@ -233,11 +242,15 @@ def split_rows(states: ArrayLike, settings: FrameSettings) -> tuple[NDArray[np.i
 
 def _checked_embeddings(embeddings: ArrayLike) -> NDArray[np.float64]:
     features = np.asarray(embeddings, dtype=np.float64)
+    _refuse_unusable(features)
+    return features
+
+
+def _refuse_unusable(features: NDArray[Any]) -> None:
     if features.ndim != 2:
         raise RefusedInputError(f"expected embeddings of shape (n, d), got {features.shape}")
     if not np.isfinite(features).all():
         raise RefusedInputError("expected finite embeddings: leave a broken image out and count it")
-    return features
 
 
 def _refuse_small_states(states: NDArray[np.str_], settings: FrameSettings) -> None:
