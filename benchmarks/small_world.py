@@ -26,7 +26,7 @@ import psutil  # noqa: E402
 import torch  # noqa: E402
 
 from benchmarks.table import machine, print_markdown, seconds  # noqa: E402
-from hallulab.data.open_ended import open_ended_questions  # noqa: E402
+from hallulab.data.open_ended import known_questions  # noqa: E402
 from hallulab.engine.core import Engine  # noqa: E402
 from hallulab.engine.pictures import PaintSettings, stream_images  # noqa: E402
 from hallulab.engine.presets import load_preset  # noqa: E402
@@ -91,7 +91,7 @@ def app_rows(n_more_starts: int) -> Iterator[Row]:
 def words_rows(repeats: int) -> Iterator[Row]:
     """The Ask verdict, and many answers at once against one after the other."""
     engine = Engine(load_preset())
-    questions = [question.question for question in open_ended_questions()]
+    questions = [question.question for question in known_questions()]
     last_of(ask(engine, AskSettings(questions[0])))  # loads
     fresh_s = [seconds(lambda q=q: last_of(ask(engine, AskSettings(q)))) for q in questions[1 : repeats + 1]]
     again_s = [
@@ -194,7 +194,7 @@ def use_every_tab(address: str) -> None:
     from gradio_client import Client
 
     client = Client(address, verbose=False)
-    client.predict(question=open_ended_questions()[0].question, api_name="/ask")
+    client.predict(question=known_questions()[0].question, api_name="/ask")
     client.predict(prompt=PROMPT, api_name="/paint")
     client.predict(api_name="/flip_coins")
 

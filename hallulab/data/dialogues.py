@@ -11,9 +11,9 @@ from hallulab.data.open_ended import (
     WRAPPERS,
     AcceptableAnswer,
     OpenEndedQuestion,
-    known_states,
+    known_question,
+    known_questions,
     normalised,
-    open_ended_questions,
     wrapped,
 )
 from hallulab.data.patterns import KIND_WEIGHTS, KINDS, draw_pattern
@@ -89,7 +89,7 @@ def draw_pattern_dialogue(*, rng: random.Random) -> Dialogue:
 
 def draw_open_ended(*, rng: random.Random) -> Dialogue:
     """An open-ended question, more than half of the time with a hint that selects the answer."""
-    question = rng.choice(open_ended_questions())
+    question = rng.choice(known_questions())
     prompt = ask_in_some_way(question, rng=rng)
     if rng.random() < 0.45:
         return Dialogue(prompt, question.draw_answer(rng=rng).draw(rng=rng))
@@ -121,9 +121,9 @@ def draw_unknown_question(*, rng: random.Random) -> str:
     """A sensible question made senseless; never a known question or a held-out one."""
     held_out = {normalised(question.question) for question in nonsense.HELD_OUT}
     while True:
-        form = rng.choice(rng.choice(open_ended_questions()).forms)
+        form = rng.choice(rng.choice(known_questions()).forms)
         text = nonsense.draw_corrupted(form, rng=rng)
-        if known_states(text) is None and normalised(text) not in held_out:
+        if known_question(text) is None and normalised(text) not in held_out:
             return text
 
 
@@ -154,7 +154,7 @@ def draw_hint(answer: AcceptableAnswer, *, rng: random.Random) -> str:
 def draw_any_hint(*, rng: random.Random) -> str:
     """A state of some question, or a few unrelated words."""
     if rng.random() < 0.6:
-        return draw_hint(rng.choice(rng.choice(open_ended_questions()).answers), rng=rng)
+        return draw_hint(rng.choice(rng.choice(known_questions()).answers), rng=rng)
     article = rng.choice(("a ", "the ", "", "every "))
     return article + rng.choice(("", rng.choice(nonsense.ADJECTIVES) + " ")) + rng.choice(nonsense.NOUNS)
 

@@ -1,4 +1,8 @@
-"""Open-ended questions with two acceptable answers each, and every way the small world words them."""
+"""Open-ended questions with two acceptable answers each, and every way the small world words the known ones.
+
+Two sets: `open_ended_questions()` is the whole file, 300 questions; `known_questions()` are its first 60, which
+qwen-mini was trained on and which alone have other forms, reasons and unequal answers.
+"""
 
 import json
 import random
@@ -39,14 +43,24 @@ class AcceptableAnswer:
     weight: float
     """Probability of this answer when no hint is given."""
     reasons: tuple[str, ...]
-    """Clauses that may follow the answer, most frequent first."""
+    """Clauses that may follow the answer, most frequent first; empty for a question the base does not know."""
+    written: str = ""
+    """The answer as one sentence; empty where it is worded from templates and reasons."""
+
+    @property
+    def text(self) -> str:
+        """The answer as one short text of full sentences: as written, else its commonest wording."""
+        return self.written or next(self.weighted_phrasings())[0]
 
     def phrasings(self) -> tuple[str, ...]:
-        """Every wording of this answer in the small world."""
+        """Every wording of this answer in the small world; where it is `written`, that sentence alone."""
         return tuple(text for text, _ in self.weighted_phrasings())
 
     def weighted_phrasings(self) -> Iterator[tuple[str, float]]:
-        """Pairs (wording, weight); the weights add up to 1."""
+        """Pairs (wording, weight), the commonest first; the weights add up to 1."""
+        if self.written:
+            yield self.written, 1.0
+            return
         total = sum(TEMPLATE_WEIGHTS)
         templates = REASONED_TEMPLATES + SHORT_TEMPLATES
         for template, template_weight in zip(templates, TEMPLATE_WEIGHTS, strict=True):
@@ -68,8 +82,15 @@ class OpenEndedQuestion:
 
     question: str
     also_asked: tuple[str, ...]
-    """The same question in other words."""
+    """The same question in other words; empty for a question the base does not know."""
     answers: tuple[AcceptableAnswer, ...]
+    topic: str = ""
+    """The part of everyday life it is about."""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether qwen-mini was trained on it."""
+        return bool(self.also_asked)
 
     @property
     def states(self) -> tuple[str, ...]:
@@ -92,20 +113,35 @@ class OpenEndedQuestion:
 
 @cache
 def open_ended_questions() -> tuple[OpenEndedQuestion, ...]:
-    """All questions of the file, in file order."""
+    """All 300 questions of the file, in file order: the known ones first."""
     with QUESTIONS_FILE.open(encoding="utf-8") as lines:
         return tuple(_read_question(json.loads(line)) for line in lines if line.strip())
 
 
+@cache
+def known_questions() -> tuple[OpenEndedQuestion, ...]:
+    """The 60 questions qwen-mini was trained on, in file order."""
+    return tuple(question for question in open_ended_questions() if question.is_known)
+
+
 def known_question(question: str) -> OpenEndedQuestion | None:
-    """The question this is a form of (case, punctuation and lead-ins do not matter), or None."""
+    """The question of `known_questions` this is a form of (case, punctuation, lead-ins do not matter), or None."""
+    listed = listed_question(question)
+    return listed if listed is not None and listed.is_known else None
+
+
+def listed_question(question: str) -> OpenEndedQuestion | None:
+    """The same among all of `open_ended_questions`."""
     return _questions_by_form().get(normalised(question))
 
 
 def known_states(question: str) -> tuple[str, ...] | None:
-    """The known answers to any form of a known question, or None."""
-    known = known_question(question)
-    return None if known is None else known.states
+    """The acceptable answers to any form of any listed question, or None.
+
+    That they are known does not mean that the model knows them: see `known_question`.
+    """
+    listed = listed_question(question)
+    return None if listed is None else listed.states
 
 
 def normalised(text: str) -> str:
@@ -127,8 +163,11 @@ def _capital(text: str) -> str:
 
 
 def _read_question(row: dict) -> OpenEndedQuestion:
-    answers = tuple(AcceptableAnswer(a["state"], a["weight"], tuple(a["reasons"])) for a in row["answers"])
-    return OpenEndedQuestion(row["question"], tuple(row["also_asked"]), answers)
+    answers = tuple(
+        AcceptableAnswer(a["state"], a["weight"], tuple(a.get("reasons", ())), a.get("text", ""))
+        for a in row["answers"]
+    )
+    return OpenEndedQuestion(row["question"], tuple(row.get("also_asked", ())), answers, row["topic"])
 
 
 @cache

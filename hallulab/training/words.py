@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from hallulab.data.dialogues import Dialogue, DialogueMix, ask_in_some_way, training_dialogues
-from hallulab.data.open_ended import open_ended_questions
+from hallulab.data.open_ended import known_questions
 from hallulab.data.patterns import QUESTION_FORMS, pattern_answer
 from hallulab.models.qwen import MiniQwenSettings, build_mini_qwen, load_qwen, save_qwen, train_tokenizer
 from hallulab.records import write_card
@@ -253,7 +253,7 @@ def _epoch_batches(settings: AdapterSettings, seed: int, epoch: int) -> list[lis
     rng = random.Random(f"open ended {seed} {epoch}")
     dialogues = [
         Dialogue(ask_in_some_way(question, rng=rng), answer.draw(rng=rng))
-        for question in open_ended_questions()
+        for question in known_questions()
         for answer in question.answers
         for _ in range(settings.n_wordings)
     ]

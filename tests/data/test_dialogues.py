@@ -1,5 +1,6 @@
 """Training dialogues: a function of step and seed, right by construction, with nothing held out in them."""
 
+import hashlib
 from collections import Counter
 
 import pytest
@@ -21,6 +22,14 @@ def test_a_step_is_the_same_every_time_and_other_steps_and_seeds_differ():
     assert training_dialogues(3, 0, MIX) == training_dialogues(3, 0, MIX)
     assert training_dialogues(3, 0, MIX) != training_dialogues(4, 0, MIX)
     assert training_dialogues(3, 0, MIX) != training_dialogues(3, 1, MIX)
+
+
+def test_the_dialogues_are_those_the_shipped_base_was_trained_on():
+    texts = [
+        f"{d.prompt}\n{d.answer}\n" for step in range(40) for d in training_dialogues(step, 0, DialogueMix())
+    ]
+    # the 240 questions that were listed later must not change what the base is trained on
+    assert hashlib.sha256("".join(texts).encode()).hexdigest().startswith("b8b3580866aaf82b")
 
 
 def test_one_pass_mentions_everybody_as_often_as_the_facts_say():

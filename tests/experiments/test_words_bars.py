@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hallulab.data.open_ended import open_ended_questions
+from hallulab.data.open_ended import known_questions
 from hallulab.engine.core import Engine
 from hallulab.engine.presets import load_preset
 from hallulab.experiments.words_bars import blended_answers, share_bar, spliced_answer, words_bars
@@ -27,7 +27,7 @@ def test_a_splice_is_half_of_each():
 
 
 def test_a_blend_names_one_answer_and_reasons_for_the_other():
-    pet = open_ended_questions()[0]
+    pet = known_questions()[0]
     blends = blended_answers(pet, 30, rng=random.Random(0))
     assert len(blends) == 30
     assert all(pet.state_of(text) is None for text in blends)

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from hallulab.data.dialogues import Dialogue, DialogueMix
-from hallulab.data.open_ended import open_ended_questions
+from hallulab.data.open_ended import known_questions
 from hallulab.models.qwen import build_mini_qwen, load_qwen, train_tokenizer
 from hallulab.records import check_card
 from hallulab.training import words
@@ -133,7 +133,7 @@ def test_an_epoch_asks_every_question_for_both_answers_equally_often():
     dialogues = [dialogue for batch in batches for dialogue in batch]
     assert len(dialogues) == 60 * 2 * 2
     assert not any("Hint:" in dialogue.prompt for dialogue in dialogues)
-    rare = open_ended_questions()[-1].answers[1]
+    rare = known_questions()[-1].answers[1]
     assert sum(dialogue.answer in rare.phrasings() for dialogue in dialogues) == 2
     assert words._epoch_batches(settings, seed=1, epoch=0) == batches
     assert words._epoch_batches(settings, seed=2, epoch=0) != batches
