@@ -4,7 +4,7 @@ One frozen scorer, the preset's base model, scores the answers of every checkpoi
 scored itself would certify its own mistakes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -207,7 +207,7 @@ class AskProgress:
         return "".join(token.text for token in self.tokens).strip()
 
 
-def ask(engine: Engine, settings: AskSettings) -> Iterator[AskProgress]:
+def ask(engine: Engine, settings: AskSettings) -> Generator[AskProgress, None, None]:
     """Answer a question and judge the answer; the last progress holds the result.
 
     Holds the engine's device queue while it works; closing the generator stops after the current token.
@@ -225,7 +225,7 @@ def ask(engine: Engine, settings: AskSettings) -> Iterator[AskProgress]:
         builder, writer = AnswerBuilder(), "given text"
         if settings.answer is None:
             qwen = engine.qwen(checkpoint)
-            writer, begun = qwen.name, _begun_ids(qwen, settings, generation)
+            writer, begun = qwen.name, begun_ids(qwen, settings, generation)
             for (step,) in stream_answers(
                 qwen, [settings.question], [settings.seed], generation, begun=begun
             ):
@@ -286,7 +286,7 @@ def _given(scorer: LoadedQwen, settings: AskSettings) -> Answer:
     return replace(read.answer(), text=settings.answer)  # a tokenizer may write the same characters otherwise
 
 
-def _begun_ids(qwen: LoadedQwen, settings: AskSettings, generation: GenerationSettings) -> tuple[int, ...]:
+def begun_ids(qwen: LoadedQwen, settings: AskSettings, generation: GenerationSettings) -> tuple[int, ...]:
     """The tokens that the answer begins with."""
     begun = settings.begun
     ids = tuple(token_ids_of(qwen, begun)) if isinstance(begun, str) else begun

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hallulab.data.hints import hinted_prompt
 from hallulab.data.open_ended import known_states, normalised
-from hallulab.densities.hcdr import HcdrFrame
+from hallulab.densities.hcdr import HcdrFrame, ThresholdRule
 from hallulab.engine.words import Answer, AnswerBuilder, GenerationSettings, log_likelihoods, stream_answers
 from hallulab.errors import RefusedInputError
 from hallulab.models.qwen import LoadedQwen
@@ -31,6 +31,7 @@ N_PROPOSAL_SAMPLES = 64
 """Answers sampled without a hint when states have to be proposed."""
 FRAMES_KEPT = 64
 """Frames remembered, least recently used dropped first."""
+THRESHOLD_RULE: ThresholdRule = "percentile"
 TIE_TOLERANCE_NATS = {torch.float32: 1e-3}
 TIE_TOLERANCE_NATS_HALF = 0.1
 """Rounding of a total log-likelihood, in half precision."""
@@ -115,6 +116,11 @@ def answer_log_densities(
     return scores.reshape(len(answers), len(states))
 
 
+def tie_tolerance_nats(dtype: torch.dtype) -> float:
+    """Rounding of a total log-likelihood computed in this number format."""
+    return TIE_TOLERANCE_NATS.get(dtype, TIE_TOLERANCE_NATS_HALF)
+
+
 def sample_hinted(
     scorer: LoadedQwen, question: str, state: str, n: int, *, seed: int, max_new_tokens: int = 40
 ) -> list[Answer]:
@@ -164,7 +170,7 @@ class WordsFrameBuilding:
         """States from answers written without a hint."""
         settings, n = self._settings, N_PROPOSAL_SAMPLES
         builders = [AnswerBuilder() for _ in range(n)]
-        seeds = _sample_seeds(settings.seed, "", n)
+        seeds = proposal_seeds(settings.seed, n)
         plain = GenerationSettings(max_new_tokens=self._settings.max_new_tokens)
         for place, steps in enumerate(stream_answers(self._scorer, [settings.question] * n, seeds, plain)):
             for step in steps:
@@ -217,8 +223,12 @@ class WordsFrameBuilding:
         pairs = [(prompt, text) for prompt, texts in zip(prompts, genuine, strict=True) for text in texts]
         scores = log_likelihoods(self._scorer, [prompt for prompt, _ in pairs], [text for _, text in pairs])
         parts = np.split(scores, np.cumsum([len(texts) for texts in genuine])[:-1])
-        tolerance = TIE_TOLERANCE_NATS.get(self._scorer.model.dtype, TIE_TOLERANCE_NATS_HALF)
-        return HcdrFrame(states, tuple(parts), tie_tolerance_nats=tolerance)
+        return HcdrFrame(
+            states,
+            tuple(parts),
+            threshold_rule=THRESHOLD_RULE,
+            tie_tolerance_nats=tie_tolerance_nats(self._scorer.model.dtype),
+        )
 
     def _no_states(self) -> WordsFrame:
         counts = Counter(self._proposals)
@@ -279,6 +289,11 @@ def _hinted_stream(
     prompts = [hinted_prompt(question, state) for state in states for _ in range(n)]
     seeds = [sample_seed for state in states for sample_seed in _sample_seeds(seed, state, n)]
     return stream_answers(scorer, prompts, seeds, GenerationSettings(max_new_tokens=max_new_tokens))
+
+
+def proposal_seeds(seed: int, n: int) -> list[int]:
+    """Seeds of the answers written without a hint, from which states are proposed."""
+    return _sample_seeds(seed, "", n)
 
 
 def _sample_seeds(seed: int, state: str, n: int) -> list[int]:

@@ -13,6 +13,9 @@ from hallulab.engine.pictures import PaintSettings
 from hallulab.engine.presets import load_preset
 from hallulab.scoring.pictures import paint
 from hallulab.scoring.words import AskSettings, ask
+from hallulab.scoring.words_comparison import compare
+from hallulab.scoring.words_proposals import propose
+from hallulab.scoring.words_rate import RateSettings, hallucination_rate
 from tests.tiny_world import write_world
 
 
@@ -24,7 +27,21 @@ def asking(engine: Engine) -> Iterator[Any]:
     return ask(engine, AskSettings("What should I have for breakfast?", n_samples=20))
 
 
-JOBS = pytest.mark.parametrize("job", [asking, painting])
+def rating(engine: Engine) -> Iterator[Any]:
+    settings = AskSettings("What should I have for breakfast?", n_samples=20)
+    return hallucination_rate(engine, RateSettings(settings, n_answers=3))
+
+
+def comparing(engine: Engine) -> Iterator[Any]:
+    settings = AskSettings("What should I have for breakfast?", n_samples=20)
+    return compare(engine, settings, ("base", "epoch-2"))
+
+
+def proposing(engine: Engine) -> Iterator[Any]:
+    return propose(engine, AskSettings("What should I have for breakfast?"))
+
+
+JOBS = pytest.mark.parametrize("job", [asking, painting, rating, comparing, proposing])
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +67,7 @@ def test_a_job_yields_before_it_loads_anything(job: Callable, preset):
 def test_closing_after_any_step_frees_the_device(job: Callable, preset):
     engine = Engine(preset, device="cpu")
     n_steps = sum(1 for _ in job(engine))
-    assert n_steps > 4
+    assert n_steps > 1
     for n_done in range(1, n_steps + 1):
         steps = job(engine)
         for _ in islice(steps, n_done):
@@ -90,6 +107,7 @@ def test_a_raising_model_frees_the_device(job: Callable, preset, monkeypatch: py
         raise RuntimeError("out of memory")
 
     monkeypatch.setattr(engine, "qwen", fail)
+    monkeypatch.setattr(engine, "scorer", fail)
     monkeypatch.setattr(engine, "painter", fail)
     with pytest.raises(RuntimeError, match="out of memory"):
         list(job(engine))
