@@ -2,7 +2,7 @@
 
 import inspect
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -179,17 +179,36 @@ def _own_scheduler(pipeline: StableDiffusionPipeline, n_steps: int) -> Any:
 
 
 def denoise(
-    pipeline: StableDiffusionPipeline, scheduler: Any, prompt: str, seeds: list[int], settings: PaintSettings
+    pipeline: StableDiffusionPipeline,
+    scheduler: Any,
+    prompt: str,
+    seeds: list[int],
+    settings: PaintSettings,
+    *,
+    start: Tensor | None = None,
+    first_step: int = 0,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """The classifier-free guided loop of `StableDiffusionPipeline`: latents after each step, and predicted x0."""
+    """The classifier-free guided loop of `StableDiffusionPipeline`: latents after each step, and predicted x0.
+
+    Args:
+        pipeline: whose UNet and text encoder work.
+        scheduler: set to its steps, used by no other job.
+        prompt: what to paint.
+        seeds: one per image.
+        settings: guidance and size.
+        start: (n, channels, side, side) latents before `first_step`; noise from the seeds when None.
+        first_step: where to begin in the scheduler's steps.
+    """
     device = pipeline._execution_device
     guided = settings.guidance > 1
     with torch.inference_mode():
         conditions = _text_conditions(pipeline, prompt, len(seeds), guided, device)
-        noise = initial_noise(pipeline, seeds, settings.size).to(device, conditions.dtype)
-        latents = noise * scheduler.init_noise_sigma
+        given = initial_noise(pipeline, seeds, settings.size) if start is None else start
+        latents = given.to(device, conditions.dtype)
+        if start is None:
+            latents = latents * scheduler.init_noise_sigma
     extra = _step_arguments(scheduler, seeds)
-    for index, time in enumerate(scheduler.timesteps):
+    for index, time in enumerate(scheduler.timesteps[first_step:], start=first_step):
         with torch.inference_mode():
             doubled = torch.cat([latents, latents]) if guided else latents
             scaled = scheduler.scale_model_input(doubled, time)
@@ -200,6 +219,52 @@ def denoise(
             x0 = _predicted_x0(scheduler, index, scaled[: len(seeds)], predicted)
             latents = scheduler.step(predicted, time, latents, **extra, return_dict=False)[0]
         yield latents, x0
+
+
+def renoised_variances(
+    pipeline: StableDiffusionPipeline, images: Sequence[Image.Image], prompt: str, settings: PaintSettings
+) -> list[float | None]:
+    """`x0_variances` of pictures that were not painted here, as if their last steps were painted again.
+
+    Each is encoded, noised to where its last `variance_steps` begin (picture k by seed + k), and denoised.
+
+    Args:
+        pipeline: whose UNet looks at them.
+        images: pictures, scaled to the settings' size.
+        prompt: what they are said to show.
+        settings: seed, steps, guidance, size, batch size and variance steps; the number of images is not read.
+    """
+    text, variances = check_prompt(prompt), []
+    for begin in range(0, len(images), settings.batch_size):
+        part = [
+            image.resize((settings.size, settings.size))
+            for image in images[begin : begin + settings.batch_size]
+        ]
+        seeds = [settings.seed + begin + index for index in range(len(part))]
+        scheduler = _own_scheduler(pipeline, settings.steps)
+        first = max(0, len(scheduler.timesteps) - settings.variance_steps)
+        if hasattr(scheduler, "set_begin_index"):
+            scheduler.set_begin_index(first)
+        noised = _noised(pipeline, scheduler, part, seeds, scheduler.timesteps[first])
+        steps = denoise(pipeline, scheduler, text, seeds, settings, start=noised, first_step=first)
+        variances += x0_variances(x0 for _, x0 in steps)
+    return variances
+
+
+@torch.inference_mode()
+def _noised(
+    pipeline: StableDiffusionPipeline,
+    scheduler: Any,
+    images: list[Image.Image],
+    seeds: list[int],
+    time: Tensor,
+) -> Tensor:
+    """The images' latents as they are before the step at `time`, noise of the seeds in them."""
+    pixels: Any = pipeline.image_processor.preprocess(images)
+    encoded = pipeline.vae.encode(pixels.to(pipeline.vae.device, pipeline.vae.dtype), return_dict=False)[0]
+    latents = encoded.mode() * pipeline.vae.config["scaling_factor"]
+    noise = initial_noise(pipeline, seeds, images[0].width).to(latents.device, latents.dtype)
+    return scheduler.add_noise(latents, noise, time.reshape(1).expand(len(images)))
 
 
 def _predicted_x0(scheduler: Any, index: int, noisy: Tensor, predicted: Tensor) -> Tensor:

@@ -25,6 +25,7 @@ from hallulab.engine.pictures import (
     denoise,
     embed_images,
     initial_noise,
+    renoised_variances,
     stream_images,
     x0_variances,
 )
@@ -202,6 +203,31 @@ def test_every_image_carries_the_variance_of_its_last_predictions(pipeline):
 def test_a_single_step_has_no_variance(pipeline):
     *_, last = stream_images(pipeline, PROMPT, replace(SETTINGS, steps=1))
     assert [one.x0_variance for one in last.painted] == [None] * 5
+
+
+@pytest.mark.parametrize("scheduler", [None, DDIMScheduler, EulerDiscreteScheduler])
+def test_a_picture_painted_elsewhere_is_noised_and_looked_at_again(pipeline, scheduler):
+    if scheduler is not None:
+        pipeline.scheduler = scheduler.from_config(pipeline.scheduler.config)
+    settings = replace(SETTINGS, n_images=1, steps=6, variance_steps=3, batch_size=2)
+    images = [Image.new("RGB", (40, 40), colour) for colour in ("red", "white", "black")]
+    found = renoised_variances(pipeline, images, PROMPT, settings)
+    # the slow obvious twin, for the last picture: noise by hand, then the last three steps
+    own = type(pipeline.scheduler).from_config(pipeline.scheduler.config)
+    own.set_timesteps(6)
+    own.set_begin_index(3) if hasattr(own, "set_begin_index") else None
+    with torch.inference_mode():
+        pixels = pipeline.image_processor.preprocess(images[2].resize((32, 32)))
+        clean = pipeline.vae.encode(pixels).latent_dist.mode() * pipeline.vae.config.scaling_factor
+        noise = initial_noise(pipeline, [SETTINGS.seed + 2], 32)
+        alpha = _interpolated_alpha(own, float(own.timesteps[3]))
+        by_hand = alpha.sqrt() * clean + (1 - alpha).sqrt() * noise
+        if scheduler is EulerDiscreteScheduler:  # its samples are x0 + σ ε
+            by_hand = by_hand / alpha.sqrt()
+        last = [x0 for _, x0 in denoise(pipeline, own, PROMPT, [9], settings, start=by_hand, first_step=3)]
+    assert len(last) == 3
+    np.testing.assert_allclose(found[2], x0_variances(last)[0], rtol=1e-3)
+    assert len(found) == 3
 
 
 @pytest.mark.parametrize(
