@@ -1,5 +1,7 @@
 """The parts of a Stable Diffusion pipeline: built small, or loaded from a folder or the Hub."""
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,10 @@ from diffusers import (
     StableDiffusionPipeline,
     UNet2DConditionModel,
 )
+from diffusers.utils import SAFETENSORS_WEIGHTS_NAME
 from safetensors import SafetensorError, safe_open
-from torch import nn
+from safetensors.torch import save_file
+from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from hallulab.errors import RefusedInputError
@@ -149,11 +153,19 @@ def save_pipeline(pipeline: StableDiffusionPipeline, folder: Path) -> None:
         nn.Module.to(part, torch.float32)
 
 
-def save_half(model: AutoencoderKL | UNet2DConditionModel, folder: Path) -> None:
-    """Write one model in half precision, safetensors only; it stays in float32 itself."""
-    nn.Module.to(model, torch.float16)
-    model.save_pretrained(folder, safe_serialization=True)
-    nn.Module.to(model, torch.float32)
+def save_unet(unet: UNet2DConditionModel, weights: Mapping[str, Tensor], folder: Path) -> None:
+    """Write a UNet with some of its weights replaced, in half precision, safetensors only.
+
+    `unet` itself, which may be in the middle of training, is only read.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    config = json.loads(unet.to_json_string())
+    config.pop("_name_or_path", None)  # where it was loaded from
+    text = json.dumps(config, indent=2, sort_keys=True) + "\n"
+    (folder / "config.json").write_text(text, encoding="utf-8")
+    tensors = {**unet.state_dict(), **weights}
+    half = {name: tensor.to("cpu", torch.float16).contiguous() for name, tensor in tensors.items()}
+    save_file(half, folder / SAFETENSORS_WEIGHTS_NAME, metadata={"format": "pt"})
 
 
 def load_pipeline(

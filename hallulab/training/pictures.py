@@ -7,22 +7,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate import Accelerator
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from tqdm import tqdm
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from hallulab.data.fauna import (
-    PETS,
-    SPECIES,
-    WILD,
-    Face,
-    caption_words,
-    draw_face,
-    random_face,
-    species_caption,
-)
+from hallulab.data.captioned_pictures import DrawnPictures, pet_drawings
+from hallulab.data.fauna import SPECIES, WILD, caption_words, draw_face, random_face
 from hallulab.models.caption_tokenizer import learn_caption_tokenizer
 from hallulab.models.diffusion import (
     DiffusionSizes,
@@ -31,16 +23,24 @@ from hallulab.models.diffusion import (
     build_text_encoder,
     build_unet,
     build_vae,
-    save_half,
     save_pipeline,
 )
-from hallulab.records import RecordFile, write_card
-from hallulab.training.resumable_loop import LoopSettings, State, Trained, run_loop, save_tensors, work_folder
+from hallulab.records import write_card
+from hallulab.training.latent_cache import cached_latents, encode, images_to_tensor
+from hallulab.training.resumable_loop import LoopSettings, Trained, run_loop, save_tensors, work_folder
+from hallulab.training.unet_checkpoints import TuningCard, tune_checkpoints, write_losses
+from hallulab.training.unet_tuning import (
+    UnetTuning,
+    denoising_loss,
+    noisy_batch,
+    start_accelerator,
+    step_generator,
+    token_ids,
+)
 
 COMMAND = "python -m hallulab train small-world pictures"
 WORDS_LENT = {"cat": "fox", "dog": "bear"}
 """New word → the word the base knows whose embedding it starts from."""
-GENERIC_PET_CAPTIONS = ("a cute pet animal", "a pet", "a photo of a pet")
 GENERIC_CAPTIONS = ("a cute animal", "an animal", "a photo of an animal")
 
 
@@ -93,7 +93,14 @@ def train_pictures(settings: PicturesTraining, *, out: Path, work: Path) -> tupl
 
     train_vae(vae, settings, work=work)
     train_decoder(vae, settings, work=work)
-    drawings = _Drawings("base", WILD, settings.n_base_drawings, settings, GENERIC_CAPTIONS)
+    drawings = DrawnPictures(
+        WILD,
+        settings.n_base_drawings,
+        generic=GENERIC_CAPTIONS,
+        caption_dropout=settings.caption_dropout,
+        seed=settings.seed,
+        stream=2,
+    )
     base_losses = train_base(unet, text_encoder, tokenizer, vae, drawings, settings, work=work).losses
     lend_word_vectors(text_encoder, tokenizer)
     base_folder = out / "sd-mini"
@@ -113,7 +120,7 @@ def train_vae(vae: AutoencoderKL, settings: PicturesTraining, *, work: Path) -> 
             random_face(SPECIES[int(rng.integers(len(SPECIES)))], rng=rng) for _ in range(settings.vae_batch)
         ]
         images = images_to_tensor([draw_face(face, size) for face in faces])
-        generator = _torch_generator(settings.seed, 1, step)
+        generator = step_generator(settings.seed, 1, step)
         with torch.autocast("cpu", torch.bfloat16, enabled=settings.mixed_precision):
             posterior: Any = vae.encode(images, return_dict=False)[0]
             decoded: Any = vae.decode(posterior.sample(generator=generator), return_dict=False)[0]
@@ -143,8 +150,8 @@ def train_decoder(vae: AutoencoderKL, settings: PicturesTraining, *, work: Path)
         images = images_to_tensor([draw_face(face, size) for face in faces])
         with torch.autocast("cpu", torch.bfloat16, enabled=settings.mixed_precision):
             with torch.no_grad():
-                latents = _encode(vae, images)
-            noise = torch.randn(latents.shape, generator=_torch_generator(settings.seed, 9, step))
+                latents = encode(vae, images)
+            noise = torch.randn(latents.shape, generator=step_generator(settings.seed, 9, step))
             imprecise: Any = latents + 0.05 * noise
             decoded: Any = vae.decode(imprecise, return_dict=False)[0]
         return _reconstruction_loss(decoded.float(), images)
@@ -165,7 +172,7 @@ def _reconstruction_loss(decoded: Tensor, images: Tensor) -> Tensor:
 @torch.no_grad()
 def standardise_latents(vae: AutoencoderKL, images: Tensor) -> None:
     """Fold a per-channel standardisation of the latents of `images` (n, 3, h, w) into the convolutions."""
-    latents = torch.cat([_encode(vae, part) for part in images.split(32)])
+    latents = torch.cat([encode(vae, part) for part in images.split(32)])
     mean, scale = latents.mean(dim=(0, 2, 3)), latents.std(dim=(0, 2, 3))
     n_channels = len(mean)
     before: Any = vae.quant_conv  # its outputs are a mean and a log-variance per channel
@@ -177,80 +184,33 @@ def standardise_latents(vae: AutoencoderKL, images: Tensor) -> None:
     after.weight *= scale[None, :, None, None]
 
 
-def _encode(vae: AutoencoderKL, images: Tensor) -> Tensor:
-    """(n, channels, side, side) most likely latents."""
-    posterior: Any = vae.encode(images, return_dict=False)[0]
-    return posterior.mode()
-
-
-class _Drawings:
-    """Genuine drawings by index: faces, captions, and the latents a frozen autoencoder gives them."""
-
-    def __init__(
-        self,
-        name: str,
-        species: tuple[str, ...],
-        n: int,
-        settings: PicturesTraining,
-        generic: tuple[str, ...],
-    ) -> None:
-        self.name = name
-        self._generic = generic
-        self._settings = settings
-        self._stream = 2 if name == "base" else 3
-        self.faces: list[Face] = []
-        for index in range(n):
-            rng = np.random.default_rng([settings.seed, self._stream, index])
-            self.faces.append(random_face(species[index % len(species)], rng=rng))
-
-    @torch.no_grad()
-    def latents(self, vae: AutoencoderKL, *, work: Path) -> Tensor:
-        """(n, channels, side, side) latents, computed once and cached in `work`."""
-        path = work / f"latents-{self.name}.safetensors"
-        if path.exists():
-            return load_file(path)["latents"].float()
-        size = self._settings.sizes.image_size
-        parts = []
-        for start in tqdm(range(0, len(self.faces), 64), desc=f"latents-{self.name}", mininterval=5):
-            images = images_to_tensor([draw_face(face, size) for face in self.faces[start : start + 64]])
-            parts.append(_encode(vae, images).half())
-        latents = torch.cat(parts)
-        save_tensors(path, {"latents": latents})
-        return latents.float()
-
-    def batch(self, step: int) -> tuple[np.ndarray, list[str]]:
-        """The drawings of one step: their indices and captions, a share of them generic or empty."""
-        rng = np.random.default_rng([self._settings.seed, 10 + self._stream, step])
-        indices = rng.integers(len(self.faces), size=self._settings.unet_batch)
-        return indices, [self._caption(self.faces[int(index)], rng) for index in indices]
-
-    def _caption(self, face: Face, rng: np.random.Generator) -> str:
-        chance = rng.random()
-        if chance < self._settings.caption_dropout:
-            return ""
-        if chance < self._settings.caption_dropout + 0.1:
-            return self._generic[int(rng.integers(len(self._generic)))]
-        return species_caption(face, rng=rng)
-
-
 def train_base(
     unet: UNet2DConditionModel,
     text_encoder: CLIPTextModel,
     tokenizer: CLIPTokenizer,
     vae: AutoencoderKL,
-    drawings: _Drawings,
+    drawings: DrawnPictures,
     settings: PicturesTraining,
     *,
     work: Path,
 ) -> Trained:
     """Train UNet and text encoder together on wild animals; neither meets a cat or dog, drawn or written."""
-    latents = drawings.latents(vae, work=work)
+    latents = cached_latents(
+        vae,
+        drawings,
+        settings.sizes.image_size,
+        folder=work / "latents-base",
+        accelerator=Accelerator(cpu=True),
+    )
     both = nn.ModuleDict({"unet": unet, "text_encoder": text_encoder})
+    alphas = build_scheduler().alphas_cumprod
 
     def loss_of_step(step: int) -> Tensor:
-        indices, captions = drawings.batch(step)
-        text = text_encoder(_token_ids(tokenizer, captions))[0]
-        return _denoising_loss(unet, latents[indices], text, _torch_generator(settings.seed, 4, step))
+        indices, captions = drawings.batch(step, settings.unet_batch)
+        generator = step_generator(settings.seed, 4, step)
+        batch = noisy_batch(latents[indices].float(), captions, generator, len(alphas))
+        text = text_encoder(token_ids(tokenizer, captions))[0]
+        return denoising_loss(unet, batch, text, alphas)
 
     return run_loop("base", both, loss_of_step, settings.base, work=work)
 
@@ -278,77 +238,37 @@ def tune_on_pets(
     work: Path,
 ) -> tuple[Path, ...]:
     """Fine-tune the UNet on cats and dogs, VAE and text encoder frozen; the folders of its checkpoints."""
-    drawings = _Drawings("pets", PETS, settings.n_pet_drawings, settings, GENERIC_PET_CAPTIONS)
-    latents = drawings.latents(vae, work=work)
-    names = {step: f"step-{step:04d}" for step in settings.checkpoint_steps}
-    kept = build_unet(settings.sizes)
-
-    def loss_of_step(step: int) -> Tensor:
-        indices, captions = drawings.batch(step)
-        with torch.no_grad():
-            text = text_encoder(_token_ids(tokenizer, captions))[0]
-        return _denoising_loss(unet, latents[indices], text, _torch_generator(settings.seed, 5, step))
-
-    def keep(n_done: int, averaged: State) -> None:
-        if n_done in names:
-            kept.load_state_dict({**unet.state_dict(), **averaged})
-            save_half(kept, work / "unets" / names[n_done])
-
-    losses = run_loop("tuning", unet, loss_of_step, settings.tuning, work=work, on_step=keep).losses
-    folders = {step: out / "sd-mini-pets" / name for step, name in names.items()}
-    for step, folder in folders.items():
-        shutil.copytree(work / "unets" / names[step], folder, dirs_exist_ok=True)
-        write_losses(folder / "losses.jsonl", losses[:step])
-        _write_tuned_card(folder, step, settings)
-    return tuple(folders.values())
-
-
-def _denoising_loss(unet: Any, latents: Tensor, text: Tensor, generator: torch.Generator) -> Tensor:
-    """Mean squared error of the predicted noise."""
-    noise = torch.randn(latents.shape, generator=generator)
-    times = torch.randint(0, len(_ALPHAS), (len(latents),), generator=generator)
-    alphas = _ALPHAS[times][:, None, None, None]
-    noisy = alphas.sqrt() * latents + (1 - alphas).sqrt() * noise
-    return nn.functional.mse_loss(unet(noisy, times, text).sample, noise)
-
-
-_ALPHAS = build_scheduler().alphas_cumprod
-
-
-def images_to_tensor(images: list) -> Tensor:
-    """(n, 3, h, w) float32 in [-1, 1] from RGB images."""
-    stacked = np.stack([np.asarray(image) for image in images])
-    return torch.from_numpy(stacked).permute(0, 3, 1, 2).float() / 127.5 - 1
-
-
-def write_losses(path: Path, losses: np.ndarray, every: int = 10) -> None:
-    """Write the training loss as JSON lines, averaged over `every` steps."""
-    path.unlink(missing_ok=True)
-    lines = [
-        {
-            "step": min(start + every, len(losses)),
-            "loss": round(float(losses[start : start + every].mean()), 5),
-        }
-        for start in range(0, len(losses), every)
-    ]
-    file = RecordFile(path)
-    for line in lines:
-        file.append(line)
+    tuning = UnetTuning(
+        loop=settings.tuning,
+        batch_size=settings.unet_batch,
+        checkpoint_steps=settings.checkpoint_steps,
+        precision="float32",
+        seed=settings.seed,
+    )
+    tuned = tune_checkpoints(
+        assemble_pipeline(vae, unet, text_encoder, tokenizer),
+        pet_drawings(settings.n_pet_drawings, caption_dropout=settings.caption_dropout, seed=settings.seed),
+        tuning,
+        TuningCard(
+            title="the UNet of sd-mini fine-tuned on drawn cats and dogs",
+            base="sd-mini (its UNet; text encoder and autoencoder stay frozen)",
+            command=COMMAND,
+        ),
+        size=settings.sizes.image_size,
+        out=work / "unets",
+        work=work / "tuning",
+        accelerator=start_accelerator(tuning, cpu=True),
+    )
+    folders = tuple(out / "sd-mini-pets" / unet.path.name for unet in tuned)
+    for unet_of_step, folder in zip(tuned, folders, strict=True):
+        shutil.copytree(unet_of_step.path, folder, dirs_exist_ok=True)
+    return folders
 
 
 def _genuine_images(n: int, settings: PicturesTraining) -> Tensor:
     rng = np.random.default_rng([settings.seed, 6])
     faces = [random_face(SPECIES[index % len(SPECIES)], rng=rng) for index in range(n)]
     return images_to_tensor([draw_face(face, settings.sizes.image_size) for face in faces])
-
-
-def _token_ids(tokenizer: CLIPTokenizer, captions: list[str]) -> Tensor:
-    return tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt").input_ids
-
-
-def _torch_generator(*entropy: int) -> torch.Generator:
-    state = np.random.SeedSequence(list(entropy)).generate_state(1)[0]
-    return torch.Generator().manual_seed(int(state))
 
 
 def _write_base_card(folder: Path, settings: PicturesTraining) -> None:
@@ -366,17 +286,4 @@ def _write_base_card(folder: Path, settings: PicturesTraining) -> None:
             "`sd-mini-pets` learn what they mean. No cat-dog blend is in any training. Weights are an average "
             "over training, in half precision."
         ),
-    )
-
-
-def _write_tuned_card(folder: Path, step: int, settings: PicturesTraining) -> None:
-    write_card(
-        folder,
-        title=f"sd-mini-pets, step {step}: the UNet of sd-mini fine-tuned on drawn cats and dogs",
-        base="sd-mini (its UNet; text encoder and autoencoder stay frozen)",
-        data=f"{settings.n_pet_drawings} drawings of {' and '.join(PETS)}, no blends (data/fauna.py)",
-        command=COMMAND,
-        seed=settings.seed,
-        notes=f"Training loss up to this step: `losses.jsonl`. Batch {settings.unet_batch}, "
-        f"caption dropout {settings.caption_dropout}.",
     )

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 State = Mapping[str, Tensor]
+N_RECENT = 50
+"""steps that the loss of a moment is averaged over"""
 
 
 @dataclass(frozen=True)
@@ -31,11 +33,13 @@ class LoopSettings:
     weight_decay: float = 0.0
     """AdamW's weight decay."""
     ema_decay: float = 0.999
-    """Decay of the average of weights, reached as training proceeds."""
+    """Decay of the average of weights, reached as training proceeds; 0 keeps none, the weights stand for it."""
     clip_norm: float = 1.0
     """Gradients are scaled down to this norm."""
     save_every_steps: int = 250
     """A killed run loses at most this many steps."""
+    betas: tuple[float, float] = (0.9, 0.99)
+    """Decays of AdamW's two moments."""
 
 
 @dataclass(frozen=True)
@@ -67,41 +71,127 @@ def run_loop(
         work: folder of the state file.
         on_step: called after each step with the number of steps done and the averaged weights.
     """
-    weights = {key: value for key, value in module.named_parameters() if value.requires_grad}
-    averaged = {key: value.detach().clone() for key, value in weights.items()}
-    optimizer = torch.optim.AdamW(
-        weights.values(), lr=settings.learning_rate, weight_decay=settings.weight_decay, betas=(0.9, 0.99)
-    )
-    losses = np.zeros(settings.n_steps, dtype=np.float32)
+    state = LoopState(module, settings)
     state_path = work / f"{name}.safetensors"
     work.mkdir(parents=True, exist_ok=True)
-    start = _restore(state_path, weights, averaged, optimizer, losses)
+    state.restore(state_path)
     module.train()
     bar = tqdm(
-        range(start, settings.n_steps), initial=start, total=settings.n_steps, desc=name, mininterval=5
+        range(state.n_done, settings.n_steps),
+        initial=state.n_done,
+        total=settings.n_steps,
+        desc=name,
+        mininterval=5,
     )
     for step in bar:
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate_at(step, settings)
+        state.set_learning_rate(step)
         loss = loss_of_step(step)
-        optimizer.zero_grad(set_to_none=True)
+        state.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(weights.values(), settings.clip_norm)
-        optimizer.step()
-        n_done = step + 1
-        decay = min(settings.ema_decay, (1 + n_done) / (10 + n_done))
-        with torch.no_grad():
-            torch._foreach_lerp_(list(averaged.values()), list(weights.values()), 1 - decay)
-        losses[step] = loss.item()
+        nn.utils.clip_grad_norm_(state.weights.values(), settings.clip_norm)
+        state.optimizer.step()
+        state.count_step(loss.item())
         if step % 20 == 0:
-            bar.set_postfix(loss=f"{losses[max(0, step - 50) : n_done].mean():.4f}")
+            bar.set_postfix(loss=f"{state.recent_loss:.4f}")
         if on_step is not None:
-            on_step(n_done, averaged)
-        if n_done % settings.save_every_steps == 0 or n_done == settings.n_steps:
-            _save(state_path, n_done, weights, averaged, optimizer, losses)
-    module.load_state_dict({**module.state_dict(), **averaged})
+            on_step(state.n_done, state.averaged)
+        if state.is_due:
+            state.save(state_path)
+    module.load_state_dict({**module.state_dict(), **state.averaged})
     module.eval()
-    return Trained(averaged=averaged, losses=losses)
+    return Trained(averaged=state.averaged, losses=state.losses)
+
+
+class LoopState:
+    """All that a training loop changes, and so all that a killed run needs to go on where it was.
+
+    Args:
+        module: everything with a gradient, on the device where it is trained.
+        settings: how long and how fast.
+    """
+
+    def __init__(self, module: nn.Module, settings: LoopSettings) -> None:
+        self.settings = settings
+        self.weights = {key: value for key, value in module.named_parameters() if value.requires_grad}
+        self.averaged = {
+            key: value.detach().clone() if settings.ema_decay else value.detach()
+            for key, value in self.weights.items()
+        }
+        self.optimizer = torch.optim.AdamW(
+            self.weights.values(),
+            lr=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            betas=settings.betas,
+        )
+        self.losses = np.zeros(settings.n_steps, dtype=np.float32)
+        self.n_done = 0
+
+    @property
+    def recent_loss(self) -> float:
+        """Mean training loss of the last steps; NaN before the first."""
+        recent = self.losses[max(0, self.n_done - N_RECENT) : self.n_done]
+        return float(recent.mean()) if len(recent) else math.nan
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the state should be saved now."""
+        return self.n_done % self.settings.save_every_steps == 0 or self.n_done == self.settings.n_steps
+
+    @property
+    def learning_rate(self) -> float:
+        """The optimiser's learning rate."""
+        return self.optimizer.param_groups[0]["lr"]
+
+    def set_learning_rate(self, step: int) -> None:
+        """Give the optimiser the learning rate of a step."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate_at(step, self.settings)
+
+    def count_step(self, loss: float) -> None:
+        """Note the loss of a step whose update is done, and average the weights."""
+        self.losses[self.n_done] = loss
+        self.n_done += 1
+        if self.settings.ema_decay:
+            decay = min(self.settings.ema_decay, (1 + self.n_done) / (10 + self.n_done))
+            with torch.no_grad():
+                torch._foreach_lerp_(list(self.averaged.values()), list(self.weights.values()), 1 - decay)
+
+    def save(self, path: Path, extra: Mapping[str, str] | None = None) -> None:
+        """Write everything to a safetensors file, with what a caller adds about itself."""
+        tensors = {"losses": torch.from_numpy(self.losses[: self.n_done].copy())}
+        n_updates = self.n_done
+        for key, weight in self.weights.items():
+            tensors[f"weight/{key}"] = weight.detach()
+            if self.settings.ema_decay:
+                tensors[f"averaged/{key}"] = self.averaged[key]
+            moments = self.optimizer.state.get(weight)
+            if moments:  # none before the first update, which half precision may skip
+                tensors[f"first/{key}"] = moments["exp_avg"]
+                tensors[f"second/{key}"] = moments["exp_avg_sq"]
+                n_updates = int(moments["step"])
+        counts = {"n_done": str(self.n_done), "n_updates": str(n_updates)}
+        save_tensors(path, tensors, counts | dict(extra or {}))
+
+    def restore(self, path: Path) -> dict[str, str]:
+        """Fill everything from the file, if there is one; what `save` was given beside."""
+        if not path.exists():
+            return {}
+        with safe_open(path, framework="pt") as state, torch.no_grad():
+            metadata, kept = state.metadata(), set(state.keys())
+            self.n_done = int(metadata["n_done"])
+            losses = state.get_tensor("losses").numpy()[: len(self.losses)]
+            self.losses[: len(losses)] = losses
+            for key, weight in self.weights.items():
+                weight.copy_(state.get_tensor(f"weight/{key}"))
+                if self.settings.ema_decay:
+                    self.averaged[key].copy_(state.get_tensor(f"averaged/{key}"))
+                if f"first/{key}" in kept:
+                    self.optimizer.state[weight] = {
+                        "step": torch.tensor(float(metadata["n_updates"])),
+                        "exp_avg": state.get_tensor(f"first/{key}").to(weight.device),
+                        "exp_avg_sq": state.get_tensor(f"second/{key}").to(weight.device),
+                    }
+        return metadata
 
 
 def learning_rate_at(step: int, settings: LoopSettings) -> float:
@@ -126,41 +216,3 @@ def save_tensors(path: Path, tensors: State, metadata: dict[str, str] | None = N
     unfinished = path.with_suffix(".unfinished")
     save_file({key: value.contiguous() for key, value in tensors.items()}, unfinished, metadata)
     unfinished.replace(path)
-
-
-def _save(
-    path: Path,
-    n_done: int,
-    weights: State,
-    averaged: State,
-    optimizer: torch.optim.Optimizer,
-    losses: np.ndarray,
-) -> None:
-    tensors = {"losses": torch.from_numpy(losses[:n_done].copy())}
-    for key, weight in weights.items():
-        moments = optimizer.state[weight]
-        tensors[f"weight/{key}"] = weight.detach()
-        tensors[f"averaged/{key}"] = averaged[key]
-        tensors[f"first/{key}"] = moments["exp_avg"]
-        tensors[f"second/{key}"] = moments["exp_avg_sq"]
-    save_tensors(path, tensors, {"n_done": str(n_done)})
-
-
-def _restore(
-    path: Path, weights: State, averaged: State, optimizer: torch.optim.Optimizer, losses: np.ndarray
-) -> int:
-    """Fill everything from the state file; the number of steps done, 0 when there is none."""
-    if not path.exists():
-        return 0
-    with safe_open(path, framework="pt") as state, torch.no_grad():
-        n_done = int(state.metadata()["n_done"])
-        losses[:n_done] = state.get_tensor("losses").numpy()[: len(losses)]
-        for key, weight in weights.items():
-            weight.copy_(state.get_tensor(f"weight/{key}"))
-            averaged[key].copy_(state.get_tensor(f"averaged/{key}"))
-            optimizer.state[weight] = {
-                "step": torch.tensor(float(n_done)),
-                "exp_avg": state.get_tensor(f"first/{key}"),
-                "exp_avg_sq": state.get_tensor(f"second/{key}"),
-            }
-    return n_done
