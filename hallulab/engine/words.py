@@ -111,11 +111,16 @@ class AnswerBuilder:
 
 
 def generate_answers(
-    qwen: LoadedQwen, prompts: Sequence[str], seeds: Sequence[int], settings: GenerationSettings
+    qwen: LoadedQwen,
+    prompts: Sequence[str],
+    seeds: Sequence[int],
+    settings: GenerationSettings,
+    *,
+    as_chat: bool = True,
 ) -> list[Answer]:
-    """One answer per prompt; answer i depends on prompt i and seed i alone."""
+    """One answer per prompt; answer i depends on prompt i and seed i alone. Arguments as `stream_answers`."""
     builders = [AnswerBuilder() for _ in prompts]
-    for steps in stream_answers(qwen, prompts, seeds, settings):
+    for steps in stream_answers(qwen, prompts, seeds, settings, as_chat=as_chat):
         for step in steps:
             builders[step.sample].add(step)
     return [builder.answer() for builder in builders]
@@ -128,16 +133,18 @@ def stream_answers(
     settings: GenerationSettings,
     *,
     begun: Sequence[int] = (),
+    as_chat: bool = True,
 ) -> Iterator[list[TokenStep]]:
     """Write one answer per prompt, all together; closing the generator stops after the current token.
 
     Args:
         qwen: the model.
-        prompts: user turns, without the chat format.
+        prompts: what the user says, without the chat format.
         seeds: one per prompt; equal prompts with equal seeds get equal answers, at any batch size.
         settings: how tokens are drawn.
         begun: token ids that every answer must begin with. Each takes the place of a drawn token and uses up
             its random number, so that forcing the tokens that would have been drawn changes nothing.
+        as_chat: whether a prompt is a user turn of the chat format; without it, the model goes on with the bare text.
 
     Yields the new tokens of every answer that is still growing, the begun ones first.
     """
@@ -149,17 +156,23 @@ def stream_answers(
     if unknown:
         raise RefusedInputError(f"expected token ids of {qwen.name} to begin with, got {unknown[0]}")
     contents = list(dict.fromkeys(prompts))
-    chats = [checked_chat_ids(qwen, content) for content in contents]
-    room = qwen.n_context_tokens - max(map(len, chats))
+    chats = [checked_prompt_ids(qwen, content, as_chat=as_chat) for content in contents]
+    rooms = {
+        content: qwen.n_context_tokens - len(chat) for content, chat in zip(contents, chats, strict=True)
+    }
     drawer, writer = _Drawer(seeds, settings), _Writer(qwen)
     samples = list(range(len(prompts)))
     growth = _Growth(qwen, chats, torch.tensor([contents.index(prompt) for prompt in prompts]))
-    for place in range(min(settings.max_new_tokens, room)):
+    for place in range(settings.max_new_tokens):
         forced = begun[place] if place < len(begun) else None
         drawn = drawer.draw(growth.next_logits, samples, forced)
         steps = [writer.step(sample, *token) for sample, token in zip(samples, drawn, strict=True)]
         yield steps
-        going = [row for row, step in enumerate(steps) if not step.is_end]
+        going = [
+            row
+            for row, step in enumerate(steps)
+            if not step.is_end and place + 1 < rooms[prompts[step.sample]]
+        ]
         if not going:
             return
         samples = [samples[row] for row in going]
@@ -189,12 +202,19 @@ def log_likelihoods(qwen: LoadedQwen, prompts: Sequence[str], answers: Sequence[
 
 def checked_chat_ids(qwen: LoadedQwen, content: str) -> list[int]:
     """Token ids of the prompt; RefusedInputError when it leaves no room or plays a role of its own."""
+    return checked_prompt_ids(qwen, content, as_chat=True)
+
+
+def checked_prompt_ids(qwen: LoadedQwen, content: str, *, as_chat: bool) -> list[int]:
+    """Token ids of the prompt, with the chat format or bare; refused as by `checked_chat_ids`."""
     markers = [token for token in qwen.tokenizer.all_special_tokens if token and token in content]
     if markers:
         raise RefusedInputError(
             f"expected plain text, but it holds {markers[0]!r}, a control token of the model: leave it out"
         )
-    ids = qwen.chat_ids(content)
+    ids = qwen.chat_ids(content) if as_chat else list(qwen.tokenizer(content)["input_ids"])
+    if not ids:
+        raise RefusedInputError("expected a question, got an empty text: write something")
     if len(ids) > qwen.n_context_tokens - 8:
         raise RefusedInputError(
             f"the question is {len(ids)} tokens long, but {qwen.name} reads at most "

@@ -198,6 +198,17 @@ def test_the_longest_answer_fits_in_the_context(qwen: LoadedQwen):
     assert n_prompt + len(answer.token_ids) <= qwen.n_context_tokens
 
 
+def test_a_long_prompt_beside_it_leaves_an_answer_its_room(qwen: LoadedQwen):
+    wild = GenerationSettings(60, temperature=3.0)
+    (alone,) = generate_answers(qwen, ["Hi"], [1], wild)
+    together = generate_answers(qwen, ["Hi", "a" * 240], [1, 1], wild)
+    assert len(alone.token_ids) == 60
+    assert together[0].token_ids == alone.token_ids
+    n_prompt = len(qwen.chat_ids("a" * 240))
+    assert n_prompt + len(together[1].token_ids) == qwen.n_context_tokens
+    assert not together[1].is_complete
+
+
 def test_one_seed_per_prompt_is_needed(qwen: LoadedQwen):
     with pytest.raises(RefusedInputError, match="expected one seed per prompt, got 2 prompts, 1 seeds"):
         next(stream_answers(qwen, ["Hi", "Hi"], [0], PLAIN))
