@@ -5,7 +5,7 @@ import json
 import math
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from hallulab.errors import RefusedInputError
 
 RECORDED_LIBRARIES = (
-    "accelerate", "diffusers", "gradio", "numpy", "open_clip_torch", "peft",
+    "accelerate", "cydifflib", "diffusers", "gradio", "numpy", "open_clip_torch", "peft",
     "scikit-learn", "scipy", "tokenizers", "torch", "transformers",
 )  # fmt: skip
 CARD_FILES = ("README.md", "card.json")
@@ -42,12 +42,18 @@ class RecordFile:
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Write one record and wait until it is on the disk."""
+        self.append_all([record])
+
+    def append_all(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Write records, one line each, and wait once until they are on the disk."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        line = json.dumps(as_plain(record), ensure_ascii=False, allow_nan=False) + "\n"
+        lines = [
+            json.dumps(as_plain(record), ensure_ascii=False, allow_nan=False) + "\n" for record in records
+        ]
         with self.path.open("a+b") as file:
             if file.tell() and not self._ends_with_newline():
                 file.write(b"\n")
-            file.write(line.encode())
+            file.write("".join(lines).encode())
             file.flush()
             os.fsync(file.fileno())
 

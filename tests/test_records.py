@@ -19,6 +19,18 @@ def test_records_survive_a_torn_last_line(tmp_path):
     assert [record["seed"] for record in records.read()] == [0, 1, 3]
 
 
+def test_many_records_are_the_same_lines_as_one_by_one(tmp_path):
+    records = [{"n": n, "text": "é\n"} for n in range(3)]
+    together, apart = RecordFile(tmp_path / "a.jsonl"), RecordFile(tmp_path / "b.jsonl")
+    together.path.write_text('{"torn": ')
+    together.append_all(records)
+    for record in records:
+        apart.append(record)
+    assert together.read() == apart.read() == records
+    together.append_all([])
+    assert together.read() == records
+
+
 def test_plain_values():
     value = {"a": np.arange(2), "b": (1, float("inf")), "c": np.float32(0.5), 3: float("-inf")}
     assert as_plain(value) == {"a": [0, 1], "b": [1, None], "c": 0.5, "3": None}
