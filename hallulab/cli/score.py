@@ -6,13 +6,19 @@ from typing import Annotated
 import typer
 
 from hallulab.cli.console import nats, percent, print_json, print_table, quiet_stdout
-from hallulab.cli.world import start_engine
+from hallulab.cli.world import chosen_clip, start_engine
 
 
 def score(
     frame: Annotated[Path, typer.Argument(help="Folder of a fitted frame.")],
     paths: Annotated[list[Path], typer.Argument(help="Image files, or folders of images.")],
     hdr_mass: Annotated[float, typer.Option(help="Share of genuine images that belong inside.")] = 0.9,
+    clip_model: Annotated[
+        str | None, typer.Option(help="The open_clip model the frame was made with, if not the preset's.")
+    ] = None,
+    clip_weights: Annotated[
+        str | None, typer.Option(help="open_clip tag of its weights, such as openai.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Judge existing images by a frame."""
@@ -23,7 +29,8 @@ def score(
     files = [file for path in paths for file in (list_images(path) if path.is_dir() else [path])]
     engine = start_engine()
     with quiet_stdout():
-        scored = score_images(engine, loaded, files, hdr_mass=hdr_mass)
+        clip = chosen_clip(engine, clip_model, clip_weights)
+        scored = score_images(engine, loaded, files, hdr_mass=hdr_mass, clip=clip)
     report = {"frame": str(frame), **scored.to_json()}
     if as_json:
         print_json(report)

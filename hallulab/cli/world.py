@@ -10,6 +10,7 @@ from hallulab.errors import RefusedInputError
 
 if TYPE_CHECKING:
     from hallulab.engine.core import Engine
+    from hallulab.models.clip import LoadedClip
 
 DEFAULT_HOME = "runs"
 
@@ -31,6 +32,22 @@ def start_engine() -> "Engine":
     from hallulab.engine.core import Engine
 
     return Engine(preset)
+
+
+def chosen_clip(engine: "Engine", name: str | None, weights: str | None) -> "LoadedClip | None":
+    """The open_clip model a person named, on the engine's device; None stands for the preset's own.
+
+    Raises RefusedInputError for a tag of weights without a model, or a model that does not load.
+    """
+    if name is None:
+        if weights is not None:
+            raise RefusedInputError(
+                f"expected --clip-model beside --clip-weights {weights}, got none: name it"
+            )
+        return None
+    from hallulab.models.clip import load_clip
+
+    return load_clip(name, weights or "", device=engine.device)
 
 
 def given(**options: Any) -> dict[str, Any]:

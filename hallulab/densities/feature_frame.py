@@ -49,10 +49,25 @@ class FrameSettings:
     seed: int = 0
     """of the split and the mixtures"""
 
+    def __post_init__(self) -> None:
+        if not 0 < self.held_out_share < 1:
+            raise RefusedInputError(
+                f"expected a held-out share between 0 and 1, such as 0.2, got {self.held_out_share}"
+            )
+        for name in ("max_components", "images_per_component"):
+            if getattr(self, name) < 1:
+                raise RefusedInputError(
+                    f"expected {name.replace('_', ' ')} of at least 1, got {getattr(self, name)}"
+                )
+
     @property
     def min_images(self) -> int:
         """Fewest images a state needs."""
         return int(np.ceil(self.min_held_out / self.held_out_share))
+
+    def n_components(self, n_fit: int) -> int:
+        """Components of a mixture fitted on this many images."""
+        return min(self.max_components, max(2, n_fit // self.images_per_component))
 
 
 @dataclass(frozen=True)
@@ -90,11 +105,12 @@ class FeatureFrame:
             raise RefusedInputError(
                 f"expected one label per embedding, got {states.shape} for {features.shape}"
             )
-        _refuse_small_states(states, settings)
+        names, counts = np.unique(states, return_counts=True)
+        check_counts(dict(zip(names.tolist(), counts.tolist(), strict=True)), settings)
         fit_rows, held_out_rows = split_rows(states, settings)
         chain = _fitted_chain(features[fit_rows], settings)
         reduced = chain.transform(features)
-        names = tuple(sorted(set(states.tolist())))
+        names = tuple(names.tolist())
         fit_of = {name: fit_rows[states[fit_rows] == name] for name in names}
         held_out_of = {name: held_out_rows[states[held_out_rows] == name] for name in names}
         mixtures = {name: _fitted_mixture(reduced[fit_of[name]], settings) for name in names}
@@ -253,13 +269,9 @@ def _refuse_unusable(features: NDArray[Any]) -> None:
         raise RefusedInputError("expected finite embeddings: leave a broken image out and count it")
 
 
-def _refuse_small_states(states: NDArray[np.str_], settings: FrameSettings) -> None:
-    names, counts = np.unique(states, return_counts=True)
-    too_small = [
-        f"{name} has {count}"
-        for name, count in zip(names, counts, strict=True)
-        if count < settings.min_images
-    ]
+def check_counts(n_per_state: Mapping[str, int], settings: FrameSettings) -> None:
+    """Refuse states with too few images for the split, saying how many are needed."""
+    too_small = [f"{state} has {n}" for state, n in n_per_state.items() if n < settings.min_images]
     if too_small:
         raise RefusedInputError(
             f"a frame needs at least {settings.min_images} images per state "
@@ -280,7 +292,7 @@ def _fitted_chain(features: NDArray[np.float64], settings: FrameSettings) -> Pip
 
 
 def _fitted_mixture(reduced: NDArray[np.float64], settings: FrameSettings) -> GaussianMixture:
-    n_components = min(settings.max_components, max(2, len(reduced) // settings.images_per_component))
+    n_components = settings.n_components(len(reduced))
     return GaussianMixture(
         n_components,
         covariance_type="diag",

@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from hallulab.data.image_folder import open_image
+from hallulab.data.image_sets import ImageSet
 from hallulab.densities.feature_frame import FeatureFrame, FrameSettings, split_rows
 from hallulab.densities.hcdr import HcdrFrame, Verdict
 from hallulab.engine.core import Engine
@@ -380,11 +381,23 @@ class FolderScores:
 
 
 def score_images(
-    engine: Engine, frame: PictureFrame, paths: Sequence[Path], *, hdr_mass: float = 0.9
+    engine: Engine,
+    frame: PictureFrame,
+    paths: Sequence[Path],
+    *,
+    hdr_mass: float = 0.9,
+    clip: LoadedClip | None = None,
 ) -> FolderScores:
     """Judge image files; one that cannot be read is recorded as such and does not stop the others.
 
-    Raises RefusedInputError when there is none, or none can be read.
+    Args:
+        engine: whose turn and whose embedder are used.
+        frame: judges.
+        paths: image files.
+        hdr_mass: share of genuine images that belong inside.
+        clip: the embedder the frame was made with, where that is not the preset's.
+
+    Raises RefusedInputError when there is none, or none can be read, or another embedder made the frame.
     """
     check_mass(hdr_mass)
     if not paths:
@@ -392,7 +405,8 @@ def score_images(
     errors: dict[int, str] = {}
     embeddings: dict[int, NDArray[np.float32]] = {}
     with engine.job("score"):
-        clip = engine.clip()
+        clip = clip or engine.clip()
+        frame.check_embedder(clip)
         for index, path in enumerate(paths):
             try:
                 embeddings[index] = embed_images(clip, [open_image(path)])[0]
@@ -408,10 +422,11 @@ def score_images(
     return FolderScores(images, scores)
 
 
-def embed_files(clip: LoadedClip, paths: Sequence[Path], batch_size: int = 64) -> NDArray[np.float32]:
-    """(n, d) embeddings of image files, few of them in memory at once; a broken one is refused by name."""
-    parts = [paths[start : start + batch_size] for start in range(0, len(paths), batch_size)]
-    return np.concatenate([embed_images(clip, [open_image(path) for path in part]) for part in parts])
+def embed_image_set(clip: LoadedClip, images: ImageSet, batch_size: int = 64) -> NDArray[np.float32]:
+    """(n, d) embeddings of labelled images, few of them in memory at once."""
+    starts = range(0, len(images), batch_size)
+    batches = (range(start, min(start + batch_size, len(images))) for start in starts)
+    return np.concatenate([embed_images(clip, [images.open(index) for index in batch]) for batch in batches])
 
 
 def frame_report(frame: PictureFrame) -> dict[str, Any]:
