@@ -6,7 +6,7 @@ from contextlib import nullcontext
 
 import torch
 
-from hallulab.experiments.coin_training import quick_float32_products
+from hallulab.experiments.coin_round import quick_float32_products
 from hallulab.models.coin_transformer import CoinTransformerSettings
 
 

@@ -1,46 +1,19 @@
-"""All rounds of a coin run trained side by side: a few threads, each with a stack of rounds for an epoch at a time."""
+"""All rounds of a coin run trained side by side: one stack of rounds per core, for an epoch at a time."""
 
-import contextlib
 import threading
-import time
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
 from queue import SimpleQueue
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
-from hallulab.data.coins import flip_draws
-from hallulab.experiments.coin_judge import CoinJudge
-from hallulab.experiments.coin_objectives import OBJECTIVES
+from hallulab.experiments.coin_helper import CoinHelper
+from hallulab.experiments.coin_round import CoinRound, RoundState, products_for, train_epoch
 from hallulab.experiments.coin_run import CoinPoint, CoinSettings, CoinStep
-from hallulab.models.coin_ensemble import CoinEnsemble, flat_weights
-from hallulab.models.coin_transformer import CoinTransformerSettings, build_coin_transformer
 
-SECONDS_PER_STEP_EVENT = 0.1
-"""how often a thread tells how far its rounds are"""
-MAX_DRAWS_SCORED_WITHIN_EPOCH = 1_000
-"""with more distinct held-out draws than this, networks are scored at the end of epochs only"""
-MIN_ROWS_FOR_ONEDNN = 100
-"""matrices with fewer rows are multiplied sooner by torch's default, which has less to prepare"""
-SECONDS_PER_STATE = 10.0
-"""how often a round hands out what it could go on from"""
-TOKENS_PER_EVALUATION = 2_048
-"""coins that each network sees at a time when it is scored; bounds the memory of a million flips"""
-
-
-@dataclass(frozen=True)
-class RoundState:
-    """A round at the end of an epoch: what it takes to go on from there."""
-
-    seed: int
-    n_epochs: int
-    """epochs behind it"""
-    tensors: dict[str, Tensor]
-    """weights, Adam's moments and steps, place in the dropout's random numbers"""
+MIN_STEPS_FOR_HELPERS = 10_000
+"""steps of all rounds from which on processes, which take seconds to start, end sooner than threads"""
 
 
 def train_rounds(
@@ -68,28 +41,8 @@ def train_rounds(
                 each.go_on_from(state)
     n_cores = torch.get_num_threads() if torch.device(device).type == "cpu" else 1
     n_threads = min(len(rounds), n_cores)
-    crew = _Crew(settings, rounds, stack_size=len(rounds) // n_threads)
-    is_small = crew.rows_per_product < MIN_ROWS_FOR_ONEDNN
-    with contextlib.nullcontext() if is_small else quick_float32_products():
-        yield from crew.run(n_threads)
-
-
-@contextlib.contextmanager
-def quick_float32_products() -> Iterator[None]:
-    """Matrix products by oneDNN where that keeps float32 exact: on CPUs with AVX-512 it is about twice as quick.
-
-    torch takes oneDNN's kernels only when bfloat16 is allowed; without AMX there is no bfloat16 kernel to allow, and
-    they compute in float32. With AMX they would round, so there the default stays.
-    """
-    features = torch.cpu.get_capabilities()
-    setting = torch.backends.mkldnn.matmul  # pyright: ignore[reportAttributeAccessIssue]
-    before = setting.fp32_precision
-    if features.get("avx512_bf16") and not features.get("amx_bf16"):
-        setting.fp32_precision = "bf16"
-    try:
-        yield
-    finally:
-        setting.fp32_precision = before
+    with products_for(rounds[0]):
+        yield from _Crew(settings, rounds, stack_size=len(rounds) // n_threads).run(n_threads)
 
 
 class _Crew:
@@ -104,18 +57,16 @@ class _Crew:
         self._stopped = False
         self._told: SimpleQueue[CoinStep | CoinPoint | RoundState | BaseException | None] = SimpleQueue()
 
-    @property
-    def rows_per_product(self) -> int:
-        """Rows that a network's matrices are multiplied with in a step, at most."""
-        first = self.rounds[0]
-        if first.shape.tokens == "vector":
-            return self.settings.batch_size
-        return self.settings.coins_per_draw * min(self.settings.batch_size, len(first.labels))
-
     def run(self, n_threads: int) -> Iterator[CoinStep | CoinPoint | RoundState]:
         """Events of all threads until every round is trained; raises what a thread raised."""
         n_torch_threads = torch.get_num_threads()
-        threads = [threading.Thread(target=self._work, daemon=True) for _ in range(n_threads)]
+        # Python computes in one thread at a time: where it pays, all but the first have theirs done in a process
+        n_helpers = n_threads - 1 if self._n_steps_left() >= MIN_STEPS_FOR_HELPERS else 0
+        helpers = [CoinHelper(self.settings) for _ in range(n_helpers)]
+        threads = [
+            threading.Thread(target=self._work, args=(helper,), daemon=True)
+            for helper in helpers + [None] * (n_threads - n_helpers)
+        ]
         try:
             for thread in threads:
                 thread.start()
@@ -130,20 +81,26 @@ class _Crew:
                     yield event
         finally:
             self._stop()
+            for helper in helpers:
+                helper.close()
             for thread in threads:
                 thread.join()
             torch.set_num_threads(n_torch_threads)
 
-    def _work(self) -> None:
-        """Train the least advanced rounds for an epoch, again and again; ends with a None."""
+    def _work(self, helper: CoinHelper | None) -> None:
+        """Train the least advanced rounds for an epoch, again and again, there or here; ends with a None."""
         # each thread computes alone: sharing products this small costs more than it saves
         torch.set_num_threads(1)
         try:
+            if helper:
+                helper.wait()
             while stack := self._next_stack():
-                for event in train_epoch(stack, self.settings):
+                for event in helper.train_epoch(stack) if helper else train_epoch(stack, self.settings):
                     self._told.put(self._progress() if event is None else event)
                     if self._stopped:
-                        break
+                        return
+                for state in filter(None, (each.due_state() for each in stack)):
+                    self._told.put(state)
                 self._put_back(stack)
         except BaseException as error:
             self._told.put(error)
@@ -169,192 +126,12 @@ class _Crew:
     def _all_trained(self) -> bool:
         return all(each.n_epochs == self.settings.epochs for each in self.rounds)
 
+    def _n_steps_left(self) -> int:
+        n_batches = -(-len(self.rounds[0].flips) // self.settings.batch_size)
+        return n_batches * sum(self.settings.epochs - each.n_epochs for each in self.rounds)
+
     def _progress(self) -> CoinStep:
         losses = [each.train_loss for each in self.rounds if each.train_loss is not None]
         return CoinStep(
             float(np.mean([each.epoch for each in self.rounds])), float(np.mean(losses)) if losses else None
         )
-
-
-class CoinRound:
-    """One round between two epochs: its network, optimiser state, flips and place in its random numbers."""
-
-    def __init__(self, settings: CoinSettings, seed: int, device: torch.device | str):
-        objective = OBJECTIVES[settings.objective]
-        self.shape = CoinTransformerSettings(
-            tokens=settings.choices.tokens,
-            dropout=settings.choices.dropout,
-            n_outputs=objective.n_outputs(settings.coins_per_draw),
-        )
-        network = build_coin_transformer(settings.coins_per_draw, self.shape, seed=seed)
-        self.seed = seed
-        self.weights = flat_weights(network).to(device)
-        self.adam: dict[str, Tensor] = {}
-        self.dropout = torch.Generator(device=device).manual_seed(seed) if self.shape.dropout else None
-        self.rng = np.random.default_rng([seed, 1])
-        flips = flip_draws(settings.coins_per_draw, settings.flips, rng=np.random.default_rng([seed, 0]))
-        train, held_out = flips.split(settings.held_out_share, rng=self.rng)
-        self.judge = CoinJudge(held_out, settings, seed)
-        self.labels = train.draws
-        # one number per flip, draw_index · (N + 1) + heads, so that shuffling needs no more memory
-        self.flips = train.draw_index.astype(np.uint32) * np.uint32(settings.coins_per_draw + 1) + train.heads
-        self.n_epochs = 0
-        self.epoch = 0.0
-        """epochs behind it, with fraction"""
-        self.train_loss: float | None = None
-        """mean over the epoch's batches so far"""
-        self._state_given_at = time.monotonic()
-
-    def state(self) -> RoundState | None:
-        """What it takes to go on from here, if the last time is long enough ago."""
-        if time.monotonic() - self._state_given_at < SECONDS_PER_STATE:
-            return None
-        self._state_given_at = time.monotonic()
-        tensors = {"weights": self.weights} | {f"adam.{name}": value for name, value in self.adam.items()}
-        if self.dropout is not None:
-            tensors["dropout"] = self.dropout.get_state()
-        return RoundState(
-            self.seed, self.n_epochs, {name: value.detach().cpu().clone() for name, value in tensors.items()}
-        )
-
-    def go_on_from(self, state: RoundState) -> None:
-        """Be where `state` was taken; for a round that has not trained yet."""
-        device = self.weights.device
-        self.weights = state.tensors["weights"].to(device)
-        self.adam = {
-            name.removeprefix("adam."): value.to(device)
-            for name, value in state.tensors.items()
-            if name.startswith("adam.")
-        }
-        if self.dropout is not None:
-            self.dropout.set_state(state.tensors["dropout"])
-        for _ in range(state.n_epochs):
-            self.rng.shuffle(self.flips)
-        self.n_epochs, self.epoch = state.n_epochs, float(state.n_epochs)
-
-    def batch(self, rows: slice, n_counts: int) -> tuple[NDArray[np.integer], NDArray[np.float32]]:
-        """Draws of a batch, shape (n, N), and how often each number of heads came up, shape (n, N + 1).
-
-        Without dropout equal draws get equal outputs, so each distinct draw stands once.
-        """
-        if self.shape.dropout:
-            draws, heads = np.divmod(self.flips[rows], n_counts)
-            return self.labels[draws], np.eye(n_counts, dtype=np.float32)[heads]
-        flips, times = np.unique(self.flips[rows], return_counts=True)
-        draws, heads = np.divmod(flips, n_counts)
-        distinct, row_of = np.unique(draws, return_inverse=True)
-        table = np.zeros((len(distinct), n_counts), dtype=np.float32)
-        table[row_of, heads] = times
-        return self.labels[distinct], table
-
-
-def train_epoch(
-    rounds: Sequence[CoinRound], settings: CoinSettings
-) -> Iterator[CoinPoint | RoundState | None]:
-    """One epoch of several rounds as one ensemble; a None now and then says that it goes on.
-
-    Args:
-        rounds: perhaps at different epochs; each is left as it is after its next one.
-        settings: the run.
-    """
-    stack = _Stack(rounds, settings)
-    yield from stack.points([each for each in rounds if each.n_epochs == 0])
-    for each in rounds:
-        each.rng.shuffle(each.flips)
-    n_flips = len(rounds[0].flips)
-    n_batches = -(-n_flips // settings.batch_size)
-    scored = stack.scored_batches(n_batches)
-    loss_sums, n_seen, told_at = 0.0, 0, time.monotonic()
-    for batch in range(1, n_batches + 1):
-        n = min(settings.batch_size, n_flips - n_seen)
-        loss_sums, n_seen = loss_sums + stack.step(slice(n_seen, n_seen + n)) * n, n_seen + n
-        is_due = time.monotonic() - told_at >= SECONDS_PER_STEP_EVENT
-        if not (is_due or batch in scored or batch == n_batches):
-            continue
-        for each, loss in zip(rounds, (loss_sums / n_seen).tolist(), strict=True):
-            each.epoch, each.train_loss = each.n_epochs + batch / n_batches, loss
-        if batch in scored:
-            yield from stack.points(rounds)
-        else:
-            yield None
-            told_at = time.monotonic()
-    for each in rounds:
-        each.n_epochs += 1
-    yield from stack.points(rounds)
-    yield from filter(None, (each.state() for each in rounds))
-
-
-class _Stack:
-    """Rounds whose networks are one ensemble for an epoch."""
-
-    def __init__(self, rounds: Sequence[CoinRound], settings: CoinSettings):
-        self.rounds, self.settings = rounds, settings
-        self.objective = OBJECTIVES[settings.objective]
-        self.ensemble = CoinEnsemble(
-            settings.coins_per_draw, rounds[0].shape, torch.stack([each.weights for each in rounds])
-        )
-        for each, row, gradient in zip(rounds, self.ensemble.weights, self.ensemble.gradients, strict=True):
-            each.weights, each.weights.grad = row, gradient
-        self.optimiser = torch.optim.Adam(
-            [each.weights for each in rounds], lr=settings.learning_rate, fused=True
-        )
-        for each in rounds:
-            if each.adam:
-                self.optimiser.state[each.weights] = each.adam
-            each.adam = self.optimiser.state[each.weights]
-
-    def step(self, rows: slice) -> Tensor:
-        """One step of every network on its own flips; the mean loss of each, shape (n_rounds,)."""
-        n = self.settings.coins_per_draw
-        batches = [each.batch(rows, n + 1) for each in self.rounds]
-        tables = _stacked([table for _, table in batches]).to(self.ensemble.weights.device)
-        generators = [each.dropout for each in self.rounds if each.dropout is not None]
-        outputs = self.ensemble.forward(
-            self._labels([labels for labels, _ in batches]), dropout_generators=generators or None
-        ).requires_grad_()
-        weighted = self.objective.losses(outputs, n) * tables
-        losses = weighted.sum(dim=(1, 2)) / (rows.stop - rows.start)
-        (gradient,) = torch.autograd.grad(losses.sum(), outputs)
-        self.ensemble.backward(gradient)
-        self.optimiser.step()
-        return losses.detach()
-
-    def points(self, rounds: Sequence[CoinRound]) -> Iterator[CoinPoint]:
-        """The networks of these rounds, of this stack, as they answer now."""
-        if not rounds:
-            return
-        n = self.settings.coins_per_draw
-        for each, outputs in zip(self.rounds, self._held_out_outputs(), strict=True):
-            if each in rounds:
-                losses = self.objective.losses(outputs, n).double().cpu().numpy()
-                yield from each.judge.points(
-                    outputs.double().cpu().numpy(), losses, epoch=each.epoch, train_loss=each.train_loss
-                )
-
-    def scored_batches(self, n_batches: int) -> set[int]:
-        """Batches within an epoch after which the networks are scored."""
-        if max(len(each.judge.labels) for each in self.rounds) > MAX_DRAWS_SCORED_WITHIN_EPOCH:
-            return set()
-        per_epoch = self.settings.points_per_epoch
-        return {n_batches * k // per_epoch for k in range(1, per_epoch)} - {0, n_batches}
-
-    def _held_out_outputs(self) -> list[Tensor]:
-        """Outputs for each round's held-out draws, shape (n_draws, n_outputs) each."""
-        labels = [each.judge.labels for each in self.rounds]
-        at_a_time = max(1, TOKENS_PER_EVALUATION // self.settings.coins_per_draw)
-        parts = [
-            self.ensemble.forward(self._labels([rows[start : start + at_a_time] for rows in labels]))
-            for start in range(0, max(map(len, labels)), at_a_time)
-        ]
-        return [outputs[: len(rows)] for outputs, rows in zip(torch.cat(parts, dim=1), labels, strict=True)]
-
-    def _labels(self, parts: Sequence[NDArray[np.integer]]) -> Tensor:
-        return _stacked(parts).to(self.ensemble.weights.device, torch.int64)
-
-
-def _stacked(parts: Sequence[NDArray[np.generic]]) -> Tensor:
-    """Arrays of shape (n, k), shorter ones filled up with zeros, as one tensor of shape (n_parts, n, k)."""
-    stacked = np.zeros((len(parts), max(map(len, parts)), parts[0].shape[1]), dtype=parts[0].dtype)
-    for row, part in zip(stacked, parts, strict=True):
-        row[: len(part)] = part
-    return torch.from_numpy(stacked)

@@ -11,7 +11,7 @@ from benchmarks.plain_coins import (
     poisson_binomial,
     probability_of,
 )
-from hallulab.experiments import coin_training
+from hallulab.experiments import coin_round
 from hallulab.experiments.coin_run import CoinPoint, CoinSettings
 from hallulab.experiments.coins import run_coins
 from hallulab.models.coin_transformer import CoinTransformer, CoinTransformerSettings
@@ -64,7 +64,7 @@ def test_both_report_the_same_for_the_same_weights(variant, monkeypatch):
         copy_weights(plain[seed], network)
         return network
 
-    monkeypatch.setattr(coin_training, "build_coin_transformer", with_its_weights)
+    monkeypatch.setattr(coin_round, "build_coin_transformer", with_its_weights)
     before_training = [e for e in run_coins(chosen) if isinstance(e, CoinPoint) and e.epoch == 0]
     assert {point.seed for point in before_training} == {0, 1}
     for point in before_training:

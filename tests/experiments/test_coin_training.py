@@ -1,17 +1,14 @@
 import threading
-import tracemalloc
+import time
 
-import numpy as np
 import pytest
 import torch
 
-from hallulab.data.coins import flip_draws, mean_heads
-from hallulab.experiments import coin_training
+from hallulab.experiments import coin_round, coin_training
 from hallulab.experiments.coin_objectives import OBJECTIVES
+from hallulab.experiments.coin_round import CoinRound, train_epoch
 from hallulab.experiments.coin_run import CoinPoint, CoinSettings, CoinStep
-from hallulab.experiments.coin_training import CoinRound, train_epoch, train_rounds
-from hallulab.models.coin_transformer import CoinTransformerSettings, build_coin_transformer
-from hallulab.scoring.coins import coin_pmf
+from hallulab.experiments.coin_training import train_rounds
 
 RELATIVE = 2e-3
 """float32 sums in another order, over a few steps"""
@@ -53,88 +50,12 @@ def test_a_round_does_not_depend_on_its_company(three_rounds):
 
 
 def test_training_goes_on_telling_how_far_it_is(monkeypatch):
-    monkeypatch.setattr(coin_training, "SECONDS_PER_STEP_EVENT", 0)
+    monkeypatch.setattr(coin_round, "SECONDS_PER_STEP_EVENT", 0)
     chosen = settings(rounds=2, points_per_epoch=1)
     steps = [event for event in train_rounds(chosen, [0, 1]) if isinstance(event, CoinStep)]
     assert len(steps) >= 8
     assert 0 < steps[0].epoch < 1 < steps[-1].epoch <= 2
     assert steps[-1].train_loss > 0
-
-
-@pytest.mark.parametrize("variant", ["fixed", "paper_code"])
-@pytest.mark.parametrize("objective", OBJECTIVES)
-def test_weights_are_those_of_a_plain_loop_over_all_rows(variant, objective):
-    """Slow twin: one network, every row of every batch, autograd and torch's own Adam."""
-    chosen = settings(
-        coins_per_draw=3, flips=100, epochs=2, batch_size=32, variant=variant, objective=objective
-    )
-    if variant == "paper_code":
-        chosen = without_dropout(chosen)
-    stack = [CoinRound(chosen, seed, "cpu") for seed in (4, 5)]
-    network = build_coin_transformer(3, stack[1].shape, seed=5)
-    start = stack[1].weights.clone()
-    order = stack[1].flips.copy()
-    rng = np.random.default_rng([5, 1])
-    rng.permutation(chosen.flips)  # the split
-    for _ in range(chosen.epochs):
-        list(train_epoch(stack, chosen))
-    optimiser = torch.optim.Adam(network.parameters(), lr=chosen.learning_rate)
-    for _ in range(chosen.epochs):
-        rng.shuffle(order)
-        for first in range(0, len(order), 32):
-            draws, heads = np.divmod(order[first : first + 32], 4)
-            outputs = network(torch.from_numpy(stack[1].labels[draws].astype(np.int64)))
-            losses = OBJECTIVES[objective].losses(outputs, 3)
-            loss = losses[torch.arange(len(heads)), torch.from_numpy(heads.astype(np.int64))].mean()
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-    expected = torch.cat([weight.detach().flatten() for weight in network.parameters()])
-    # Adam makes a step of full length of a gradient that is all rounding, so a few weights may differ by a step
-    difference, way = (stack[1].weights - expected).abs(), (start - expected).abs().mean()
-    assert difference.mean() < 1e-3 * way
-
-
-def without_dropout(chosen):
-    """The public code's network and answers, without the masks that the plain loop cannot draw."""
-    choices = CoinSettings.choices.fget(chosen)
-    changed = type("NoDropout", (CoinSettings,), {"choices": property(lambda _: choices_without(choices))})
-    return changed(**{name: getattr(chosen, name) for name in chosen.__dataclass_fields__})
-
-
-def choices_without(choices):
-    return type(choices)(choices.tokens, 0.0, choices.rounding, choices.law)
-
-
-@pytest.mark.parametrize("variant", ["fixed", "paper_code"])
-def test_a_point_is_what_a_loop_over_the_held_out_flips_finds(variant):
-    """Slow twin: one held-out flip at a time, as the public code evaluates."""
-    chosen = settings(coins_per_draw=3, flips=200, epochs=1, variant=variant)
-    stack = [CoinRound(chosen, 5, "cpu")]
-    last = points_of(train_epoch(stack, chosen))[-1]
-    shape = CoinTransformerSettings(tokens=chosen.choices.tokens, dropout=chosen.choices.dropout)
-    network = build_coin_transformer(3, shape, seed=5)
-    torch.nn.utils.vector_to_parameters(stack[0].weights, network.parameters())
-    flips = flip_draws(3, 200, rng=np.random.default_rng([5, 0]))
-    _, held_out = flips.split(0.2, rng=np.random.default_rng([5, 1]))
-    errors, squares, probabilities, outside, best, mean_errors = [], [], [], [], [], []
-    for index, heads in zip(held_out.draw_index.tolist(), held_out.heads.tolist(), strict=True):
-        labels = held_out.draws[index].astype(np.int64)
-        predicted = float(network(torch.from_numpy(labels[None])).detach()[0, 0])
-        answer = int(np.rint(predicted) if variant == "fixed" else np.ceil(predicted))
-        law = "data" if variant == "fixed" else "shifted"
-        probabilities.append(float(coin_pmf(labels, 3, law=law)[answer]) if 0 <= answer <= 3 else 0.0)
-        outside.append(not 0 <= answer <= 3 or coin_pmf(labels, 3)[answer] <= 0.3)
-        errors.append((predicted - heads) ** 2)
-        squares.append((answer - heads) ** 2)
-        best.append(coin_pmf(labels, 3).max())
-        mean_errors.append((mean_heads(labels, 3) - heads) ** 2)
-    assert last.conditional_probability == pytest.approx(np.mean(probabilities))
-    assert last.hallucination_rate == pytest.approx(np.mean(outside))
-    assert last.validation_loss == pytest.approx(np.mean(errors), rel=1e-4)
-    assert last.squared_error == pytest.approx(np.mean(squares))
-    assert last.best_conditional_probability == pytest.approx(np.mean(best))
-    assert last.bayes_mean_squared_error == pytest.approx(np.mean(mean_errors))
 
 
 def test_a_round_learns_the_mean():
@@ -180,6 +101,42 @@ def test_closing_stops_within_a_step_and_leaves_no_thread():
     assert torch.get_num_threads() == n_torch_threads
 
 
+@pytest.fixture
+def two_cores():
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(n_threads)
+
+
+@pytest.mark.usefixtures("two_cores")
+def test_with_helpers_a_run_tells_and_learns_the_same(monkeypatch, three_rounds):
+    monkeypatch.setattr(coin_training, "MIN_STEPS_FOR_HELPERS", 0)
+    points = points_of(train_rounds(settings(), [0, 1, 2]))
+    for seed in (0, 1, 2):
+        for there, here in zip(of_round(points, seed), of_round(three_rounds, seed), strict=True):
+            assert there.epoch == here.epoch
+            assert there.validation_loss == pytest.approx(here.validation_loss, rel=RELATIVE)
+
+
+@pytest.mark.usefixtures("two_cores")
+@pytest.mark.parametrize("n_events", [1, 40])
+def test_closing_ends_the_helpers_too(monkeypatch, n_events):
+    """Right after the start, while they still import, and when they train."""
+    helpers, make = [], coin_training.CoinHelper
+    monkeypatch.setattr(coin_training, "MIN_STEPS_FOR_HELPERS", 0)
+    monkeypatch.setattr(
+        coin_training, "CoinHelper", lambda chosen: helpers.append(make(chosen)) or helpers[-1]
+    )
+    training = train_rounds(settings(epochs=10_000), [0, 1, 2])
+    for _ in range(n_events):
+        next(training)
+    started = time.monotonic()
+    training.close()
+    assert time.monotonic() - started < 5
+    assert [helper.is_alive for helper in helpers] == [False]
+
+
 def test_what_goes_wrong_in_a_thread_is_raised_by_the_caller(monkeypatch):
     def fail(*_):
         raise MemoryError("no room")
@@ -187,26 +144,6 @@ def test_what_goes_wrong_in_a_thread_is_raised_by_the_caller(monkeypatch):
     monkeypatch.setattr(coin_training, "train_epoch", fail)
     with pytest.raises(MemoryError, match="no room"):
         list(train_rounds(settings(), [0, 1]))
-
-
-def test_float32_products_stay_float32_and_the_setting_is_put_back():
-    a, b = torch.randn(2, 64, 64, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    before = torch.backends.mkldnn.matmul.fp32_precision
-    with coin_training.quick_float32_products():
-        # bfloat16 products would be off by about 1e-1 here
-        assert (a.float() @ b.float() - (a @ b)).abs().max() < 1e-4
-    assert torch.backends.mkldnn.matmul.fp32_precision == before
-
-
-def test_memory_is_that_of_the_flips():
-    """Training holds a few bytes per flip and round: no table of M rows times N columns of floats."""
-    chosen = settings(coins_per_draw=5, flips=200_000, rounds=2)
-    tracemalloc.start()
-    kept = [CoinRound(chosen, seed, "cpu") for seed in chosen.seeds]
-    held, _ = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert held / (len(kept) * chosen.flips) < 8
-    assert kept[0].flips.nbytes == 4 * 160_000
 
 
 @pytest.mark.gpu

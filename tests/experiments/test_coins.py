@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from hallulab.errors import RefusedInputError
-from hallulab.experiments import coin_training, coins
+from hallulab.experiments import coin_round, coins
 from hallulab.experiments.coins import (
     CoinPoint,
     CoinSettings,
@@ -93,7 +93,7 @@ def test_a_killed_run_trains_the_unfinished_rounds_again(tmp_path, two_rounds, t
 
 @pytest.mark.parametrize("variant", ["fixed", "paper_code"])
 def test_a_killed_round_goes_on_from_its_last_state(variant, tmp_path, monkeypatch):
-    monkeypatch.setattr(coin_training, "SECONDS_PER_STATE", 0)
+    monkeypatch.setattr(coin_round, "SECONDS_PER_STATE", 0)
     chosen = settings(epochs=4, rounds=2, points_per_epoch=1, variant=variant)
     unbroken = by_moment(points_of(run_coins(chosen)))
     records = RecordFile(records_path(tmp_path, chosen))
@@ -114,7 +114,7 @@ def test_a_killed_round_goes_on_from_its_last_state(variant, tmp_path, monkeypat
 
 
 def test_a_state_ahead_of_its_records_is_not_used(tmp_path, monkeypatch):
-    monkeypatch.setattr(coin_training, "SECONDS_PER_STATE", 0)
+    monkeypatch.setattr(coin_round, "SECONDS_PER_STATE", 0)
     chosen = settings(epochs=3, rounds=1, points_per_epoch=1)
     records = RecordFile(records_path(tmp_path, chosen))
     killed = run_coins(chosen, records=records)
