@@ -62,7 +62,8 @@ class RecordFile:
         if not self.path.exists():
             return []
         records = []
-        for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
+        # not splitlines(): it would cut a text at every U+2028 and U+0085, which JSON leaves as they are
+        for line in self.path.read_text(encoding="utf-8", errors="replace").split("\n"):
             try:
                 record = json.loads(line)
             except json.JSONDecodeError:

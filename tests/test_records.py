@@ -20,7 +20,7 @@ def test_records_survive_a_torn_last_line(tmp_path):
 
 
 def test_many_records_are_the_same_lines_as_one_by_one(tmp_path):
-    records = [{"n": n, "text": "é\n"} for n in range(3)]
+    records = [{"n": n, "text": "é\n\u2028\x85\r"} for n in range(3)]
     together, apart = RecordFile(tmp_path / "a.jsonl"), RecordFile(tmp_path / "b.jsonl")
     together.path.write_text('{"torn": ')
     together.append_all(records)

@@ -88,7 +88,7 @@ def read_question_lines(path: Path | str) -> tuple[ReferencedQuestion, ...]:
     """
     place = Path(path).expanduser()
     try:
-        lines = place.read_text(encoding="utf-8").splitlines()
+        lines = place.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise RefusedInputError(f"cannot read the questions in {place}: {error}") from error
     rows = []

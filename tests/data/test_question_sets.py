@@ -111,7 +111,8 @@ def test_the_shipped_misconceptions_need_no_path():
 
 
 def test_lines_keep_their_own_ids(tmp_path):
-    path = write_lines(tmp_path / "q.jsonl", line(id="moon"), "", line(question="R?"))
+    two_lines = json.dumps(json.loads(line(question="R\u2028?")), ensure_ascii=False)  # but one line of the file
+    path = write_lines(tmp_path / "q.jsonl", line(id="moon"), "", two_lines)
     assert [q.id for q in load_question_set("misconceptions", path)] == ["moon", "question-0002"]
 
 
