@@ -129,13 +129,22 @@ class FactsWorld:
         members = (columns < self.n_answers[:, None]) | is_idk
         return AnswerWorld(self.prompt_weights, data, is_right | is_idk, members.astype(np.int64))
 
+    @property
+    def n_dense(self) -> int:
+        """Answers of all prompts together, IDK included."""
+        return self.n_prompts * (self.settings.n_answers + 1)
+
+    @property
+    def has_room_for_dense(self) -> bool:
+        """Whether every answer of every prompt may be kept one by one."""
+        return self.n_dense <= MAX_DENSE
+
     def check_dense(self) -> None:
         """RefusedInputError where every answer of every prompt, one by one, is more than memory should hold."""
-        n_dense = self.n_prompts * (self.settings.n_answers + 1)
-        if n_dense > MAX_DENSE:
+        if not self.has_room_for_dense:
             raise RefusedInputError(
                 f"expected at most {MAX_DENSE:,} answers over all prompts for a learner that has every answer's "
-                f"own probability, got {n_dense:,}: choose fewer prompts, or the learners that treat errors alike"
+                f"own probability, got {self.n_dense:,}: choose fewer prompts, or learners that treat errors alike"
             )
 
 

@@ -33,10 +33,14 @@ class Learned:
         return found
 
     @property
+    def abstention(self) -> NDArray[np.float64]:
+        """p̂(IDK|c), shape (n_prompts,)."""
+        return self.probability[:, ABSTAINED if self.truth is self.facts.grouped else self.facts.idk]
+
+    @property
     def abstention_rate(self) -> float:
         """How often the learner says IDK."""
-        idk = self.probability[:, ABSTAINED if self.truth is self.facts.grouped else self.facts.idk]
-        return float(idk @ self.facts.prompt_weights)
+        return float(self.abstention @ self.facts.prompt_weights)
 
 
 def memoriser(facts: FactsWorld, counts: TrainingCounts) -> Learned:

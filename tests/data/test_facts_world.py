@@ -105,5 +105,5 @@ def test_refusals_name_the_setting(changed, words):
 def test_too_many_answers_to_keep_one_by_one_are_refused():
     world = draw_world(WorldSettings(n_prompts=100_000), rng=np.random.default_rng(0))
     assert world.grouped.n_errors.min() == 364
-    with pytest.raises(RefusedInputError, match="fewer prompts"):
+    with pytest.raises(RefusedInputError, match="choose fewer prompts"):
         _ = world.dense
