@@ -6,23 +6,20 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
 
 from hallulab.data import nonsense, patterns
 from hallulab.data.birthdays import Person, people
 from hallulab.data.hints import hinted_prompt
-from hallulab.data.open_ended import OpenEndedQuestion, open_ended_questions
+from hallulab.data.open_ended import known_questions
 from hallulab.engine.core import Engine
 from hallulab.engine.words import Answer, GenerationSettings, generate_answers
 from hallulab.experiments.quality_bar import QualityBar
+from hallulab.experiments.words_verdicts import verdicts_on_tests
+from hallulab.experiments.words_verdicts_run import Rate, WordsVerdictsSettings
+from hallulab.experiments.words_verdicts_summary import summarise_verdicts
 from hallulab.models.qwen import LoadedQwen
 from hallulab.scoring.hint_validity import keeps_to_hint
-from hallulab.scoring.words_frame import (
-    WordsFrameSettings,
-    answer_log_densities,
-    build_words_frame,
-    sample_hinted,
-)
+from hallulab.scoring.words_frame import WordsFrameSettings, build_words_frame
 from hallulab.theory.intervals import wilson_interval
 
 OFTEN = 8
@@ -44,7 +41,7 @@ class WordsBarsSettings:
     n_genuine: int = 128
     """Genuine answers behind each frame's thresholds, per state."""
     n_fresh: int = 40
-    """Fresh genuine answers per state, and as many of each wrong kind."""
+    """Fresh genuine answers per state, and twice as many of each wrong kind."""
     n_nonsense_samples: int = 40
     max_new_tokens: int = 40
 
@@ -97,7 +94,7 @@ def hinted_validity_bar(scorer: LoadedQwen, settings: WordsBarsSettings) -> Qual
     """Answers drawn under the hints of every known question: the share that keeps to its hint."""
     cases = [
         (question, state)
-        for question in open_ended_questions()
+        for question in known_questions()
         for state in question.states
         for _ in range(settings.n_per_state)
     ]
@@ -108,7 +105,7 @@ def hinted_validity_bar(scorer: LoadedQwen, settings: WordsBarsSettings) -> Qual
         GenerationSettings(max_new_tokens=settings.max_new_tokens),
     )
     valid = [
-        keeps_to_hint(question.question, question.states, state, answer.text)
+        keeps_to_hint(question.question, question.states, state, answer.text, writer=scorer.name)
         for (question, state), answer in zip(cases, answers, strict=True)
     ]
     return share_bar("hinted answers on known questions: valid", valid, at_least=0.95)
@@ -133,36 +130,33 @@ def nonsense_bar(scorer: LoadedQwen, settings: WordsBarsSettings) -> QualityBar:
 
 
 def verdict_bars(scorer: LoadedQwen, settings: WordsBarsSettings) -> tuple[QualityBar, ...]:
-    """How well the margin tells fresh genuine answers from answers made wrong on purpose."""
-    questions = open_ended_questions()
-    step = max(1, len(questions) // settings.n_framed_questions)
-    tested = [
-        _test_verdict(scorer, question, questions[place - 1], settings)
-        for place, question in list(enumerate(questions))[::step][: settings.n_framed_questions]
-    ]
-    judged = [margins for margins in tested if margins is not None]
-    verdict_share = share_bar("known questions: verdict given", [m is not None for m in tested])
-    if not judged:
-        return (verdict_share,)
-    genuine = np.concatenate([margins.genuine for margins in judged])
-    bars = [verdict_share, share_bar("fresh genuine answers: inside", genuine > 0, at_least=0.8)]
-    for kind in ("another question's", "spliced", "blended"):
-        wrong = np.concatenate([margins.wrong[kind] for margins in judged])
-        bars.append(share_bar(f"{kind} answers: outside", wrong <= 0))
-        labels = np.repeat([1, 0], [len(genuine), len(wrong)])
-        auroc = float(roc_auc_score(labels, np.concatenate([genuine, wrong])))
-        bars.append(QualityBar(f"AUROC of the margin, genuine against {kind} answers", auroc, len(labels)))
+    """Coverage of the thresholds, and how well the margin tells genuine answers from wrong ones."""
+    measured = verdicts_on_tests(
+        scorer,
+        WordsVerdictsSettings(
+            n_known=settings.n_framed_questions,
+            n_unknown=0,
+            seed=settings.seed,
+            n_genuine=settings.n_genuine,
+            n_tested=settings.n_fresh,
+            max_new_tokens=settings.max_new_tokens,
+        ),
+    )
+    summary = summarise_verdicts(measured)
+    bars = [share_bar("known questions: verdict given", [f.gives_verdicts for f in measured.frames])]
+    for row in summary.coverage:
+        if (row.answers, row.rule, row.n_behind) == ("fresh genuine", summary.rule, summary.n_genuine):
+            bars += _rate_bars(
+                "fresh genuine answers: inside their own region", row.own_region, at_least=0.87
+            )
+    for row in summary.detection:
+        bars += _rate_bars(f"{row.source} answers: outside", row.outside)
+        if row.auroc is not None:
+            name = f"AUROC of the margin, genuine against {row.source} answers"
+            interval = (row.auroc.interval.low, row.auroc.interval.high)
+            n = row.auroc.n_upper + row.auroc.n_lower
+            bars.append(QualityBar(name, row.auroc.value, n, interval, at_least=0.95))
     return tuple(bars)
-
-
-@dataclass(frozen=True)
-class VerdictMargins:
-    """Margins in nats at 90 % mass; positive is inside."""
-
-    genuine: NDArray[np.float64]
-    """(n,) of fresh genuine answers."""
-    wrong: dict[str, NDArray[np.float64]]
-    """Kind → (n,) of answers made wrong on purpose."""
 
 
 def share_bar(name: str, flags: Sequence[bool] | NDArray, *, at_least: float | None = None) -> QualityBar:
@@ -172,65 +166,12 @@ def share_bar(name: str, flags: Sequence[bool] | NDArray, *, at_least: float | N
     return QualityBar(name, n_true / n, n, (interval.low, interval.high), at_least=at_least)
 
 
-def spliced_answer(first: str, second: str) -> str:
-    """The first half of one answer followed by the second half of another, in words."""
-    words, others = first.split(), second.split()
-    return " ".join([*words[: max(1, len(words) // 2)], *others[len(others) // 2 :]])
-
-
-def blended_answers(question: OpenEndedQuestion, n: int, *, rng: random.Random) -> list[str]:
-    """Answers that name one acceptable answer and give the reason of another."""
-    texts = []
-    while len(texts) < n:
-        named, meant = rng.sample(question.answers, 2)
-        text, reason = named.draw(rng=rng), rng.choice(meant.reasons)
-        own = [r for r in named.reasons if r in text or r[0].upper() + r[1:] in text]
-        if own:
-            start = text.lower().index(own[0])
-            swapped = reason if text[start].islower() else reason[0].upper() + reason[1:]
-            texts.append(text[:start] + swapped + text[start + len(own[0]) :])
-    return texts
-
-
-def _test_verdict(
-    scorer: LoadedQwen, question: OpenEndedQuestion, other: OpenEndedQuestion, settings: WordsBarsSettings
-) -> VerdictMargins | None:
-    """Margins of fresh and of wrong answers to one question; None when it gets no verdict."""
-    asked = question.question
-    frame = build_words_frame(
-        scorer,
-        WordsFrameSettings(
-            asked,
-            n_genuine=settings.n_genuine,
-            seed=settings.seed,
-            max_new_tokens=settings.max_new_tokens,
-        ),
-    )
-    if frame.hcdr is None:
-        return None
-    rng, n = random.Random(settings.seed), settings.n_fresh
-    fresh = [
-        answer.text
-        for state in question.states
-        for answer in sample_hinted(scorer, asked, state, n, seed=settings.seed + 1)
-    ]
-    strange = [other.draw_answer(rng=rng).draw(rng=rng) for _ in range(n)]
-    kinds = {
-        "genuine": fresh,
-        "another question's": strange,
-        "spliced": [spliced_answer(rng.choice(fresh), text) for text in strange],
-        "blended": blended_answers(question, n, rng=rng),
-    }
-    margins = {
-        kind: np.array(
-            [
-                verdict.margin_nats
-                for verdict in frame.hcdr.decide(answer_log_densities(scorer, asked, frame.states, texts))
-            ]
-        )
-        for kind, texts in kinds.items()
-    }
-    return VerdictMargins(margins.pop("genuine"), margins)
+def _rate_bars(name: str, found: Rate, *, at_least: float | None = None) -> list[QualityBar]:
+    """One bar, or none for a rate of nothing."""
+    if found.value is None or found.interval is None:
+        return []
+    interval = (found.interval.low, found.interval.high)
+    return [QualityBar(name, found.value, found.n, interval, at_least=at_least)]
 
 
 def _birthdays_right(scorer: LoadedQwen, group: list[Person], settings: WordsBarsSettings) -> list[bool]:

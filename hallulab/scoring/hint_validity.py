@@ -12,6 +12,9 @@ ABSTENTIONS = re.compile(
     r"not something i know|only be guessing|as an ai"
     r")\b"
 )
+TAUGHT_THE_WORDINGS = frozenset({"qwen-mini"})
+"""Names of models that were trained on the written wordings of the known questions, and on no others: what such a
+model words differently is garbled. Any other model has words of its own."""
 STOP_WORDS = frozenset(
     normalised(
         "a an and are as at be by for from i in is it its me my of on or our she he so that the their them "
@@ -26,16 +29,18 @@ def abstains(text: str) -> bool:
     return bool(ABSTENTIONS.search(words)) or words in _ABSTAINING_ANSWERS
 
 
-def keeps_to_hint(question: str, states: tuple[str, ...], state: str, text: str) -> bool:
-    """Whether `text` gives the answer that the hint `state` names.
+def keeps_to_hint(
+    question: str, states: tuple[str, ...], state: str, text: str, *, writer: str = "qwen-mini"
+) -> bool:
+    """Whether `text`, written by the model named `writer`, gives the answer that the hint `state` names.
 
-    For a known state of a known question the answer must be one of its written wordings. Otherwise at least
-    half of the hint's words must occur in it, no fewer than of any other state's, and all of its numbers;
-    and it must not abstain.
+    For a known state of a known question, a model that was taught the wordings must use one of them. Otherwise at
+    least half of the hint's words must occur in the text, no fewer than of any other state's, and all of its
+    numbers; and it must not abstain.
     """
     if not text or abstains(text):
         return False
-    known = known_question(question)
+    known = known_question(question) if writer in TAUGHT_THE_WORDINGS else None
     if known is not None:
         matching = [answer for answer in known.states if normalised(answer) == normalised(state)]
         if matching:

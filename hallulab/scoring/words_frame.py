@@ -206,7 +206,8 @@ class WordsFrameBuilding:
             valid = [
                 answer.text
                 for answer in answers
-                if answer.is_complete and keeps_to_hint(question, states, state, answer.text)
+                if answer.is_complete
+                and keeps_to_hint(question, states, state, answer.text, writer=self._scorer.name)
             ]
             failures = Counter(answer.text for answer in answers) - Counter(valid)
             typical = failures.most_common(1)[0][0] if failures else ""

@@ -62,3 +62,11 @@ def test_abstentions_are_recognised(text: str):
 @pytest.mark.parametrize("text", ["A cat.", "I know it well: a cat.", ""])
 def test_answers_are_not_abstentions(text: str):
     assert not abstains(text)
+
+
+def test_a_model_with_words_of_its_own_need_not_use_the_written_ones():
+    text = "A cat would suit a small flat, since cats are content indoors."
+    assert not keeps_to_hint(PET, PETS, "a cat", text)
+    assert keeps_to_hint(PET, PETS, "a cat", text, writer="Qwen/Qwen2.5-7B-Instruct")
+    assert not keeps_to_hint(PET, PETS, "a goldfish", text, writer="Qwen/Qwen2.5-7B-Instruct")
+    assert not keeps_to_hint(PET, PETS, "a cat", "I do not know.", writer="Qwen/Qwen2.5-7B-Instruct")
