@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from hallulab.data.fauna import PETS, Face, draw_face, random_face, species_caption
-from hallulab.data.image_sets import ImageSet
+from hallulab.data.image_sets import ImageSet, open_image_set
 from hallulab.errors import RefusedInputError
 
+PET_FACES = "pet-faces"
+"""the name of the drawings of cats and dogs"""
 CAPTION_TEMPLATES = (
     "a photo of a {state}",
     "a realistic photo of a {state}",
@@ -36,6 +38,11 @@ class CaptionedPictures(Protocol):
     @property
     def fingerprint(self) -> str:
         """Equal for equal pictures and captions only."""
+        ...
+
+    @property
+    def skipped(self) -> tuple[str, ...]:
+        """Pictures left out because they cannot be used, each with the reason."""
         ...
 
     def __len__(self) -> int:
@@ -86,6 +93,11 @@ class StatePictures:
         """Equal for equal images, templates, dropout and seed only."""
         return _digest(self.images.sha256, self.templates, self.caption_dropout, self.seed)
 
+    @property
+    def skipped(self) -> tuple[str, ...]:
+        """Images left out because they cannot be used, each with the reason."""
+        return self.images.skipped
+
     def __len__(self) -> int:
         return len(self.images)
 
@@ -128,6 +140,8 @@ class DrawnPictures:
     """
 
     generic_share = 0.1
+    skipped: tuple[str, ...] = ()
+    """None: every drawing can be used."""
 
     def __init__(
         self,
@@ -179,6 +193,40 @@ class DrawnPictures:
         if chance < self._caption_dropout + self.generic_share:
             return self._generic[int(rng.integers(len(self._generic)))]
         return species_caption(face, rng=rng)
+
+
+def open_captioned_pictures(
+    place: str,
+    *,
+    states: Sequence[str] = (),
+    templates: Sequence[str] = (),
+    caption_dropout: float = 0.1,
+    skip_unusable: bool = False,
+    n_drawings: int = 8000,
+    seed: int = 0,
+) -> DrawnPictures | StatePictures:
+    """Pictures by the name a person gives.
+
+    Args:
+        place: `pet-faces`, a folder with one subfolder per state, or a data set of the Hub.
+        states: the states wanted; all of them when empty.
+        templates: captions with `{state}`; `CAPTION_TEMPLATES` when empty.
+        caption_dropout: share of captions emptied, for classifier-free guidance.
+        skip_unusable: leave out images that cannot be used instead of refusing them all.
+        n_drawings: drawings made, where place is `pet-faces`.
+        seed: of everything random.
+    """
+    if place != PET_FACES:
+        images = open_image_set(place, states=states, skip_unusable=skip_unusable)
+        return StatePictures(images, tuple(templates) or CAPTION_TEMPLATES, caption_dropout, seed)
+    if states or templates:
+        raise RefusedInputError(
+            f"expected no states and no captions for {PET_FACES}, which are cats and dogs with captions of their "
+            f"own, got {', '.join([*states, *templates])}: leave them out"
+        )
+    if n_drawings < 1:
+        raise RefusedInputError(f"expected at least 1 drawing, got {n_drawings}")
+    return pet_drawings(n_drawings, caption_dropout=caption_dropout, seed=seed)
 
 
 def pet_drawings(n: int, *, caption_dropout: float = 0.1, seed: int = 0) -> DrawnPictures:

@@ -4,6 +4,7 @@ Text encoder and autoencoder stay frozen; the UNet learns to predict the noise (
 sees follows from seed and step alone, whatever the number of processes and parts a batch is split over.
 """
 
+import hashlib
 import json
 import math
 import os
@@ -161,6 +162,12 @@ def start_accelerator(settings: UnetTuning, *, cpu: bool = False, log_with: str 
     )
 
 
+def precision_of(accelerator: Accelerator) -> str:
+    """The number format in which a run computes, such as "float32"."""
+    names = {name: str(dtype).removeprefix("torch.") for dtype, name in _ACCELERATE_NAMES.items()}
+    return names[accelerator.mixed_precision]
+
+
 def tune_unet(
     pipeline: StableDiffusionPipeline,
     pictures: CaptionedPictures,
@@ -194,7 +201,9 @@ def tune_unet(
         HallulabError: the loss is not a number any more.
     """
     _check_fit(pipeline, pictures, settings, size, accelerator)
-    _keep_to_one_run(work / "run.json", _what_decides(pictures, settings, size), accelerator)
+    _keep_to_one_run(
+        work / "run.json", _what_decides(pipeline, pictures, settings, size, accelerator), accelerator
+    )
     latents = _latents(pipeline, pictures, size, work, accelerator)
     nn.Module.to(pipeline.text_encoder.requires_grad_(False).eval(), accelerator.device)
     bare = pipeline.unet.train()
@@ -387,13 +396,26 @@ def _check_fit(
         )
 
 
-def _what_decides(pictures: CaptionedPictures, settings: UnetTuning, size: int) -> dict[str, Any]:
+def _what_decides(
+    pipeline: StableDiffusionPipeline,
+    pictures: CaptionedPictures,
+    settings: UnetTuning,
+    size: int,
+    accelerator: Accelerator,
+) -> dict[str, Any]:
     """What decides the weights of a run, by name."""
     flat = asdict(settings)
     loop = {f"loop.{name}": value for name, value in flat.pop("loop").items()}
     if not settings.loop.cosine:
         del loop["loop.n_steps"]  # a constant learning rate does not know how long a run is
-    decides = {**loop, **flat, "size": size, "pictures": pictures.fingerprint}
+    models = _weights_sha256(pipeline.unet, pipeline.vae, pipeline.text_encoder)
+    here = {
+        "precision": precision_of(accelerator),
+        "size": size,
+        "pictures": pictures.fingerprint,
+        "models": models,
+    }
+    decides = {**loop, **flat, **here}
     return {name: value for name, value in decides.items() if name not in _HARMLESS}
 
 
@@ -414,6 +436,16 @@ def _keep_to_one_run(path: Path, decides: Mapping[str, Any], accelerator: Accele
         unfinished = path.with_suffix(".unfinished")
         unfinished.write_text(json.dumps(decides, indent=1) + "\n", encoding="utf-8")
         unfinished.replace(path)
+
+
+def _weights_sha256(*models: nn.Module) -> str:
+    """One hash of the weights of several models."""
+    digest = hashlib.sha256()
+    for model in models:
+        for name, tensor in model.state_dict().items():
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 def _in_words(name: str) -> str:
