@@ -1,0 +1,220 @@
+"""What a resemblance run is asked for, and what it leaves behind (Section 7.2 of [LHZSL])."""
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, get_args
+
+from hallulab.engine.words import GenerationSettings
+from hallulab.errors import RefusedInputError
+from hallulab.scoring.grades import Grade
+from hallulab.scoring.resemblance import Resemblance
+
+Variant = Literal["answer_only", "paper_code"]
+
+
+@dataclass(frozen=True)
+class VariantChoices:
+    """What a variant decides; both are known differences between the public code and a clean experiment."""
+
+    as_chat: bool
+    """whether the question is a user turn of the chat format"""
+    scores_prompt: bool
+    """whether the question is part of the scored text"""
+
+
+VARIANTS: dict[str, VariantChoices] = {
+    "answer_only": VariantChoices(as_chat=True, scores_prompt=False),
+    "paper_code": VariantChoices(as_chat=False, scores_prompt=True),
+}
+
+
+@dataclass(frozen=True)
+class WordsResemblanceSettings:
+    """One run; the defaults are the paper's sampling with the prompt kept out of the scored text."""
+
+    checkpoints: tuple[str, ...] = ()
+    """whose answers are scored; none named: every checkpoint of the preset"""
+    variant: Variant = "answer_only"
+    """`answer_only`, or `paper_code` for what the public code does; `VARIANTS` lists the differences"""
+    n_questions: int | None = None
+    """questions of the set, spread evenly over it; None: all"""
+    seed: int = 0
+    """of the answers, the null's order and the bootstrap"""
+    n_seeds: int = 1
+    """answers per question and checkpoint, with seeds seed, seed + 1, …"""
+    max_new_tokens: int = 80
+    temperature: float = 0.7
+    top_p: float = 0.9
+    n_others: int = 4
+    """other questions whose references are the shuffled null of a question"""
+    batch_size: int | None = None
+    """answers written together; None: as many as fit. Changes no answer beyond rounding"""
+
+    def __post_init__(self) -> None:
+        least = {"seed": 0, "n_seeds": 1, "n_others": 1}
+        least |= {name: 1 for name in ("n_questions", "batch_size") if getattr(self, name) is not None}
+        for name, smallest in least.items():
+            if getattr(self, name) < smallest:
+                raise RefusedInputError(f"expected {name} of at least {smallest}, got {getattr(self, name)}")
+        if self.variant not in VARIANTS:
+            raise RefusedInputError(
+                f"expected variant {' or '.join(get_args(Variant))}, got {self.variant!r}: choose one of these"
+            )
+        _ = self.generation
+
+    @property
+    def choices(self) -> VariantChoices:
+        """What the variant decides."""
+        return VARIANTS[self.variant]
+
+    @property
+    def generation(self) -> GenerationSettings:
+        """How answers are drawn."""
+        return GenerationSettings(self.max_new_tokens, self.temperature, self.top_p)
+
+    @property
+    def seeds(self) -> range:
+        """The seed of every round of answers."""
+        return range(self.seed, self.seed + self.n_seeds)
+
+
+@dataclass(frozen=True)
+class QuestionsUsed:
+    """Which questions a run is about."""
+
+    source: str
+    """file or data set"""
+    n: int
+    sha256: str
+    """of questions and references, in order"""
+
+
+@dataclass(frozen=True)
+class AnsweringModel:
+    """A checkpoint whose answers are scored."""
+
+    checkpoint: str
+    model: str
+    sha256: str
+    """of base and adapter; empty for models from the Hub"""
+    is_base: bool
+    """whether the others are compared with it"""
+
+
+@dataclass(frozen=True)
+class ScoredAnswer:
+    """One answer of one checkpoint to one question."""
+
+    checkpoint: str
+    seed: int
+    """of the round; the seed of the answer itself follows from it and the question"""
+    question_id: str
+    answer: str
+    n_tokens: int
+    """of the answer, end token not counted"""
+    n_characters: int
+    """of the scored text: with `paper_code` the question is part of it"""
+    is_complete: bool
+    """whether the model ended it; False when it was cut at its longest"""
+    resemblance: Resemblance | None
+    """None for an empty text: there is nothing to compare"""
+    grade: Grade
+    """of the answer alone, whatever the variant scores"""
+    rule: str
+    """the rule of `hallulab.scoring.grades` that gave it"""
+
+
+@dataclass(frozen=True)
+class LengthAlone:
+    """What texts of one length get that hold no information about their question."""
+
+    n_characters: float
+    """of the scored text, mean over questions"""
+    incorrect: float
+    """resemblance to incorrect answers, mean over questions: the paper's score"""
+    correct: float
+    n: int
+    """questions"""
+
+
+@dataclass(frozen=True)
+class ResemblanceResult:
+    """Everything a run measured, finished or not."""
+
+    settings: WordsResemblanceSettings
+    questions: QuestionsUsed
+    models: tuple[AnsweringModel, ...]
+    """in the order of the run, which is the preset's"""
+    answers: tuple[ScoredAnswer, ...]
+    length_alone: tuple[LengthAlone, ...]
+    """by length; the same for every checkpoint"""
+
+    @property
+    def base(self) -> AnsweringModel | None:
+        """The model the others are compared with, if it was asked."""
+        return next((model for model in self.models if model.is_base), None)
+
+    def answers_of(self, checkpoint: str) -> tuple[ScoredAnswer, ...]:
+        """Of one checkpoint."""
+        return tuple(answer for answer in self.answers if answer.checkpoint == checkpoint)
+
+
+@dataclass(frozen=True)
+class ResemblanceStep:
+    """How far a run is."""
+
+    message: str
+    n_done: int
+    """answers scored"""
+    n_total: int
+    new_answers: tuple[ScoredAnswer, ...] = ()
+    result: ResemblanceResult | None = None
+    """the end: set once, in the last step"""
+
+
+def to_record(item: AnsweringModel | ScoredAnswer | LengthAlone) -> dict[str, Any]:
+    """One line of the record file."""
+    return {"kind": _KIND_OF[type(item)]} | asdict(item)
+
+
+def from_record(record: dict[str, Any]) -> AnsweringModel | ScoredAnswer | LengthAlone | None:
+    """What `to_record` wrote; None for other kinds of lines.
+
+    Raises RefusedInputError for a line of another version.
+    """
+    cls = next((cls for cls, kind in _KIND_OF.items() if kind == record.get("kind")), None)
+    if cls is None:
+        return None
+    try:
+        values = {field.name: record[field.name] for field in fields(cls)}
+        if values.get("resemblance"):
+            values["resemblance"] = Resemblance(**values["resemblance"])
+    except (KeyError, TypeError) as error:
+        raise RefusedInputError(
+            f"expected the records of a resemblance run of this version, found others ({error}): run it again in "
+            "another folder"
+        ) from error
+    return cls(**values)
+
+
+def header_of(settings: WordsResemblanceSettings, questions: QuestionsUsed) -> dict[str, Any]:
+    """What a run says about itself in its first line, versions aside."""
+    return {"kind": "settings", "settings": asdict(settings), "questions": asdict(questions)}
+
+
+def read_header(header: dict[str, Any]) -> tuple[WordsResemblanceSettings, QuestionsUsed]:
+    """What `header_of` wrote; RefusedInputError for another version's."""
+    try:
+        asked = header["settings"] | {"checkpoints": tuple(header["settings"]["checkpoints"])}
+        return WordsResemblanceSettings(**asked), QuestionsUsed(**header["questions"])
+    except (KeyError, TypeError) as error:
+        raise RefusedInputError(
+            f"expected the settings of a resemblance run of this version, got others ({error}): run it again in "
+            "another folder"
+        ) from error
+
+
+_KIND_OF: dict[type, str] = {
+    AnsweringModel: "checkpoint",
+    ScoredAnswer: "answer",
+    LengthAlone: "length alone",
+}
