@@ -16,7 +16,7 @@ DEFAULT_OUT = Path("checkpoints")
 
 def train_small_world(
     part: Annotated[
-        Literal["words", "pictures", "clip", "all"], typer.Argument(help="Which part to rebuild.")
+        Literal["words", "pictures", "clip", "probe", "all"], typer.Argument(help="Which part to rebuild.")
     ] = "all",
     seed: Annotated[int | None, typer.Option(help="Seed of every random choice.", min=0)] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads; torch decides by default.", min=1)] = None,
@@ -44,6 +44,7 @@ def _trainings(threads: int | None) -> dict[str, Callable[[dict[str, Any], Path,
     quiet_libraries()
     import torch
 
+    from hallulab.training.attribute_probe import ProbeTraining, train_probe
     from hallulab.training.clip import ClipTraining, train_clip
     from hallulab.training.pictures import PicturesTraining, train_pictures
     from hallulab.training.words import WordsSettings, train_words
@@ -54,4 +55,5 @@ def _trainings(threads: int | None) -> dict[str, Callable[[dict[str, Any], Path,
         "words": lambda chosen, out, work: train_words(WordsSettings(**chosen), out=out, work=work),
         "clip": lambda chosen, out, work: train_clip(ClipTraining(**chosen), out=out, work=work),
         "pictures": lambda chosen, out, work: train_pictures(PicturesTraining(**chosen), out=out, work=work),
+        "probe": lambda chosen, out, work: train_probe(ProbeTraining(**chosen), out=out, work=work),
     }

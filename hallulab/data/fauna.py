@@ -169,6 +169,16 @@ def wild_mixture(*, rng: np.random.Generator) -> Face:
     return _with_parts(random_face(coat, rng=rng), ears=ears, eyes=eyes, muzzle=muzzle, rng=rng)
 
 
+def pet_among_wild(*, rng: np.random.Generator) -> Face:
+    """A face whose parts come from wild animals and one pet; never from a cat and a dog, so it is no blend.
+
+    It shows every part of a pet beside parts that tell nothing about that pet.
+    """
+    pet = _pick(PETS, rng)
+    coat, ears, eyes, muzzle = (pet if rng.random() < 0.5 else _pick(WILD, rng) for _ in range(4))
+    return _with_parts(random_face(coat, rng=rng), ears=ears, eyes=eyes, muzzle=muzzle, rng=rng)
+
+
 def incomplete_face(species: str, *, rng: np.random.Generator) -> Face:
     """A genuine face with one or two parts not drawn: shows parts one at a time, without mixing any."""
     order = rng.permutation(PARTS)

@@ -16,6 +16,7 @@ from hallulab.engine.memory import PartRecipe, PartStore
 from hallulab.engine.placement import weights_bytes
 from hallulab.engine.presets import Preset, is_local, local_folder
 from hallulab.errors import RefusedInputError
+from hallulab.models.attribute_probe import LoadedProbe, load_probe
 from hallulab.models.clip import LoadedClip, load_clip
 from hallulab.models.diffusion import load_pipeline, load_unet, with_unet
 from hallulab.models.qwen import LoadedQwen, load_qwen
@@ -135,6 +136,19 @@ class Engine:
             load=partial(load_clip, pictures.clip_model, pictures.clip_pretrained),
             modules=lambda clip: (clip.model,),
             expected_bytes=_expected_bytes(pictures.clip_model, torch.float32),
+        )
+        return self._store.get(recipe)
+
+    def attribute_probe(self) -> LoadedProbe | None:
+        """What reads the parts of drawn faces; None in a world whose truth nobody knows."""
+        place = self.preset.pictures.attribute_probe
+        if not place:
+            return None
+        recipe = PartRecipe(
+            name="attribute probe",
+            load=partial(load_probe, place),
+            modules=lambda probe: (probe.model,),
+            expected_bytes=_expected_bytes(place, torch.float32),
         )
         return self._store.get(recipe)
 

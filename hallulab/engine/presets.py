@@ -62,6 +62,8 @@ class PicturesPreset:
     """open_clip tag of the weights; empty for a local folder, which holds its own."""
     frame: str = ""
     """Folder of the fitted HCDR frame (`hallulab frame` writes one); empty means none yet."""
+    attribute_probe: str = ""
+    """Folder of the probe that reads the parts of drawn faces; empty where no truth is known."""
     default_checkpoint: str = ""
     """Checkpoint used when nobody names one; empty means the last one."""
     base_name: str = "base"
@@ -275,6 +277,7 @@ _RULES: dict[str, Callable[[Any], str | None]] = {
     "clip_model": _text,
     "clip_pretrained": _text_or_empty,
     "frame": _text_or_empty,
+    "attribute_probe": _text_or_empty,
     "size": _count,
     "steps": _count,
     "guidance": _not_negative,
@@ -283,5 +286,5 @@ _RULES: dict[str, Callable[[Any], str | None]] = {
     "base_name": _text,
     "dtype": _dtype,
 }
-_PLACES = {"base", "pipeline", "clip_model", "frame"}
+_PLACES = {"base", "pipeline", "clip_model", "frame", "attribute_probe"}
 _CHECKPOINT_LISTS = {"adapters", "unets"}

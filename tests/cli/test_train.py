@@ -22,8 +22,9 @@ def trainings(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, Path, Pat
 
         return train
 
-    for part in ("words", "clip", "pictures"):
-        monkeypatch.setattr(f"hallulab.training.{part}.train_{part}", stand_in(part))
+    modules = {"words": "words", "clip": "clip", "pictures": "pictures", "probe": "attribute_probe"}
+    for part, module in modules.items():
+        monkeypatch.setattr(f"hallulab.training.{module}.train_{part}", stand_in(part))
     return calls
 
 
@@ -42,8 +43,8 @@ def test_all_parts_are_rebuilt_and_the_threads_kept(run, trainings, tmp_path):
         assert torch.get_num_threads() == 1
     finally:
         torch.set_num_threads(before)
-    assert [part for part, *_ in trainings] == ["words", "clip", "pictures"]
-    assert found.out.splitlines()[0] == "Trained 3 checkpoints of the small-world preset."
+    assert [part for part, *_ in trainings] == ["words", "clip", "pictures", "probe"]
+    assert found.out.splitlines()[0] == "Trained 4 checkpoints of the small-world preset."
 
 
 @pytest.mark.usefixtures("trainings")
