@@ -5,6 +5,7 @@ E_c; a language model p̂ calls the pair valid iff p̂(r|c) exceeds a threshold.
 """
 
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -62,15 +63,21 @@ class AnswerWorld:
                 "is not defined for it, leave it out"
             )
 
-    @property
+    @cached_property
     def n_valid(self) -> NDArray[np.int64]:
         """|V_c|, shape (n_prompts,)."""
         return (self.n_members * self.is_valid).sum(axis=1)
 
-    @property
+    @cached_property
     def n_errors(self) -> NDArray[np.int64]:
         """|E_c|, shape (n_prompts,)."""
         return (self.n_members * ~self.is_valid).sum(axis=1)
+
+    @cached_property
+    def mix(self) -> tuple[Values, Values]:
+        """Probability of each column in the IIV mix: as a valid answer, as an error; each sums to 1/2."""
+        halved = 0.5 * self.prompt_weights[:, None] * self.n_members
+        return halved * self.data_probability, halved * ~self.is_valid / self.n_errors[:, None]
 
     @property
     def paper_threshold(self) -> float:
@@ -171,7 +178,7 @@ def best_threshold(world: AnswerWorld, model: ArrayLike) -> BestThreshold:
         raise RefusedInputError(
             f"expected one model, shape {world.data_probability.shape}, got {checked.shape}"
         )
-    valid_mass, error_mass = _mix(world)
+    valid_mass, error_mass = world.mix
     order = np.argsort(checked, axis=None)
     values = checked.ravel()[order]
     valid_below = np.cumsum(valid_mass.ravel()[order])
@@ -197,7 +204,7 @@ def iiv_error(world: AnswerWorld, model: ArrayLike, threshold: ArrayLike) -> Val
     """
     checked = _checked_model(world, model)
     above = checked > np.broadcast_to(np.asarray(threshold, float), world.prompt_weights.shape)[:, None]
-    valid_mass, error_mass = _mix(world)
+    valid_mass, error_mass = world.mix
     return _plain(np.where(above, error_mass, valid_mass).sum(axis=(-2, -1)))
 
 
@@ -256,14 +263,6 @@ def _reduction(world: AnswerWorld, model: Values, thresholds: Values, size_term:
         lost_mass=1 - (mass * model).sum(axis=(-2, -1)),
     )
     return Reduction(*(_plain(np.asarray(getattr(measured, field.name))) for field in fields(Reduction)))
-
-
-def _mix(world: AnswerWorld) -> tuple[Values, Values]:
-    """Probability of each column in the IIV mix: as a valid answer, as an error; each sums to 1/2."""
-    halved = 0.5 * world.prompt_weights[:, None] * world.n_members
-    valid = halved * world.data_probability
-    errors = halved * ~world.is_valid / world.n_errors[:, None]
-    return valid, errors
 
 
 def _checked_model(world: AnswerWorld, model: ArrayLike) -> Values:
