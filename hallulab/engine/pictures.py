@@ -39,7 +39,7 @@ class PaintSettings:
     """Side of an image, pixels."""
     batch_size: int = 16
     """Images painted at once."""
-    variance_steps: int = 10
+    variance_steps: int = 5
     """Last denoising steps over which the variance of the predicted clean latents is taken."""
 
     @property
