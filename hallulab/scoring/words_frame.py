@@ -31,7 +31,9 @@ N_PROPOSAL_SAMPLES = 64
 """Answers sampled without a hint when states have to be proposed."""
 FRAMES_KEPT = 64
 """Frames remembered, least recently used dropped first."""
-THRESHOLD_RULE: ThresholdRule = "percentile"
+THRESHOLD_RULE: ThresholdRule = "conformal"
+"""A new genuine answer is inside its own region at least as often as the mass says, whatever the number of samples;
+percentiles, the paper's rule, let in too few when there are few (`hallulab.experiments.words_verdicts` measures it)."""
 TIE_TOLERANCE_NATS = {torch.float32: 1e-3}
 TIE_TOLERANCE_NATS_HALF = 0.1
 """Rounding of a total log-likelihood, in half precision."""

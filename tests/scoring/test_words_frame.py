@@ -39,6 +39,13 @@ def test_followed_hints_make_a_frame_of_their_samples(use):
     assert frame.hcdr.thresholds == pytest.approx([-16, -7], abs=2e-3)
 
 
+def test_thresholds_are_conformal_so_that_few_samples_do_not_let_too_few_in(use):
+    use(ToyScorer({OTTER: [f"An otter{'!' * k}" for k in range(20)], DEER: ["A deer."]}))
+    frame = build_words_frame(SCORER, replace(SETTINGS, n_genuine=20))
+    # log-densities −8 … −27; ⌊0.1 · 21⌋ = 2nd smallest; the 10th percentile would be −25.1
+    assert frame.hcdr.thresholds[0] == pytest.approx(-26, abs=2e-3)
+
+
 def test_ten_percent_of_strays_under_one_hint_are_left_out_and_eleven_refuse_the_verdict(use):
     use(ToyScorer({OTTER: ["An otter."] * 90 + ["A deer."] * 6 + ["I do not know."] * 4, DEER: ["A deer."]}))
     frame = build_words_frame(SCORER, SETTINGS)
