@@ -39,7 +39,7 @@ from hallulab.scoring.grades import grade_answer
 from hallulab.scoring.resemblance import closest_ratio, other_questions, resemblance
 
 RECORDS_PATTERN = "words-resemblance-*.jsonl"
-FILLER_LENGTHS = (4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384)
+FILLER_LENGTHS = (0, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384)
 """characters of the texts without information"""
 
 
@@ -146,6 +146,16 @@ def scored_text(question: ReferencedQuestion, written: str, settings: WordsResem
     return (question.question + written if settings.choices.scores_prompt else written).strip()
 
 
+def null_questions(
+    asked: Sequence[ReferencedQuestion], settings: WordsResemblanceSettings
+) -> list[list[ReferencedQuestion]]:
+    """Per question, the others that lend it their references: the same for every checkpoint."""
+    rows = other_questions(
+        len(asked), settings.n_others, rng=np.random.default_rng([settings.seed, len(asked)])
+    )
+    return [[asked[place] for place in row] for row in rows.tolist()]
+
+
 def length_alone(
     asked: Sequence[ReferencedQuestion], settings: WordsResemblanceSettings
 ) -> list[LengthAlone]:
@@ -160,7 +170,7 @@ def length_alone(
         for place in range(len(asked))
     ]
     curve = []
-    for n_characters in FILLER_LENGTHS:
+    for n_characters in FILLER_LENGTHS if settings.choices.scores_prompt else FILLER_LENGTHS[1:]:
         scored = [
             scored_text(question, " " + filler[:n_characters], settings)
             for question, filler in zip(asked, fillers, strict=True)
@@ -201,13 +211,9 @@ class _Scorer:
     """Scores answers, each question with the same strangers for every checkpoint."""
 
     def __init__(self, settings: WordsResemblanceSettings, asked: Sequence[ReferencedQuestion]):
-        rng = np.random.default_rng([settings.seed, len(asked)])
-        rows = other_questions(len(asked), settings.n_others, rng=rng)
         self._settings = settings
-        self._others = {
-            question.id: [asked[place] for place in row]
-            for question, row in zip(asked, rows.tolist(), strict=True)
-        }
+        others = null_questions(asked, settings)
+        self._others = {question.id: lent for question, lent in zip(asked, others, strict=True)}
 
     def scored(
         self, checkpoint: str, seed: int, question: ReferencedQuestion, answer: Answer
@@ -220,8 +226,8 @@ class _Scorer:
             seed=seed,
             question_id=question.id,
             answer=answer.text,
+            text=text,
             n_tokens=len(answer.token_ids),
-            n_characters=len(text),
             is_complete=answer.is_complete,
             resemblance=resemblance(text, question, self._others[question.id]),
             grade=graded.grade,

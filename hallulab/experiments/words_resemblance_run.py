@@ -109,10 +109,10 @@ class ScoredAnswer:
     """of the round; the seed of the answer itself follows from it and the question"""
     question_id: str
     answer: str
+    text: str
+    """what was scored: with `paper_code` the question is part of it"""
     n_tokens: int
     """of the answer, end token not counted"""
-    n_characters: int
-    """of the scored text: with `paper_code` the question is part of it"""
     is_complete: bool
     """whether the model ended it; False when it was cut at its longest"""
     resemblance: Resemblance | None
@@ -121,6 +121,11 @@ class ScoredAnswer:
     """of the answer alone, whatever the variant scores"""
     rule: str
     """the rule of `hallulab.scoring.grades` that gave it"""
+
+    @property
+    def n_characters(self) -> int:
+        """Of the scored text."""
+        return len(self.text)
 
 
 @dataclass(frozen=True)

@@ -53,8 +53,8 @@ class CheckpointSummary:
     n_questions: int
     """questions with an answer, empty ones included"""
     n_answers: int
-    n_empty: int
-    """answers without a text: they have a grade and a length of 0, but no resemblance"""
+    n_unscored: int
+    """answers whose scored text is empty: they have a grade and a length of 0, but no resemblance"""
     n_cut: int
     """answers at their longest before they ended"""
     means: dict[str, BootstrapMean | None]
@@ -124,7 +124,7 @@ def _checkpoint(
         is_base=is_base,
         n_questions=len({answer.question_id for answer in answers}),
         n_answers=len(answers),
-        n_empty=sum(answer.resemblance is None for answer in answers),
+        n_unscored=sum(answer.resemblance is None for answer in answers),
         n_cut=sum(not answer.is_complete for answer in answers),
         means={name: _bootstrap(_per_question(table[name]), seed) for name in QUANTITIES},
         against_base=against,
