@@ -135,6 +135,7 @@ def verdict_bars(scorer: LoadedQwen, settings: WordsBarsSettings) -> tuple[Quali
         scorer,
         WordsVerdictsSettings(
             n_known=settings.n_framed_questions,
+            n_reworded=0,
             n_unknown=0,
             seed=settings.seed,
             n_genuine=settings.n_genuine,

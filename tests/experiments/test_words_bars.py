@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from hallulab.engine.core import Engine
 from hallulab.engine.presets import load_preset
-from hallulab.experiments.words_bars import share_bar, words_bars
+from hallulab.experiments.words_bars import WordsBarsSettings, share_bar, verdict_bars, words_bars
+from hallulab.models.qwen import load_qwen
 
 SHIPPED = Path(__file__).parents[2] / "checkpoints" / "qwen-mini"
 
@@ -18,6 +20,21 @@ def test_a_share_comes_with_its_n_and_interval():
     assert low < 0.75 < high
     assert share_bar("right", [False], at_least=0.5).passed is False
     assert share_bar("right", [False]).passed is None
+
+
+def test_the_verdicts_bars_are_coverage_and_detection_of_every_wrong_kind():
+    scorer = load_qwen(SHIPPED, dtype=torch.float32, device="cpu")
+    settings = WordsBarsSettings(n_framed_questions=1, n_genuine=40, n_fresh=6)
+    bars = {bar.name: bar for bar in verdict_bars(scorer, settings)}
+    assert bars["known questions: verdict given"].n == 1
+    coverage = bars["fresh genuine answers: inside their own region"]
+    assert coverage.at_least == 0.87
+    assert 0 < coverage.n <= 12
+    kinds = ("spliced", "blended", "another question's", "high temperature")
+    for kind in kinds:
+        bar = bars[f"AUROC of the margin, genuine against {kind} answers"]
+        assert (bar.at_least, bar.passed) == (0.95, True)
+        assert bars[f"{kind} answers: outside"].n > 0
 
 
 @pytest.mark.slow
