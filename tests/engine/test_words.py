@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 from transformers import GenerationConfig
+from transformers.generation.logits_process import TopPLogitsWarper
 
 from hallulab.engine.words import (
     AnswerBuilder,
     GenerationSettings,
+    QuickTopP,
     TokenStep,
     _Writer,
     generate_answers,
@@ -93,6 +95,16 @@ def test_top_k_and_top_p_leave_only_likely_tokens(qwen: LoadedQwen):
     assert {answer.token_ids[0] for answer in few} <= set(order[:3])
     one = generate_answers(qwen, ["Hi"] * 50, list(range(50)), GenerationSettings(1, top_p=1e-6))
     assert {answer.token_ids[0] for answer in one} == {order[0]}
+
+
+@pytest.mark.parametrize("top_p", [0.01, 0.5, 0.9, 0.999])
+@pytest.mark.parametrize(("n_tokens", "spread"), [(300, 0.1), (300, 4.0), (2048, 6.0), (40, 3.0)])
+def test_the_nucleus_is_that_of_transformers(top_p: float, n_tokens: int, spread: float):
+    logits = spread * torch.randn(50, n_tokens, generator=torch.Generator().manual_seed(0))
+    no_ids = torch.empty(50, 0, dtype=torch.long)
+    expected = TopPLogitsWarper(top_p)(no_ids, logits)  # type: ignore[arg-type]
+    assert torch.equal(QuickTopP(top_p)(no_ids, logits), expected)
+    assert bool(torch.isfinite(expected).any(-1).all())
 
 
 def test_closing_the_stream_stops_the_model_within_a_token(qwen: LoadedQwen):
