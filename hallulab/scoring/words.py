@@ -230,11 +230,11 @@ def ask(engine: Engine, settings: AskSettings) -> Generator[AskProgress, None, N
                 qwen, [settings.question], [settings.seed], generation, begun=begun
             ):
                 builder.add(step)
-                tokens = _tokens(builder.answer())
+                tokens = answer_tokens(builder.answer())
                 yield AskProgress("answering", 0.3 * len(tokens) / generation.max_new_tokens, tokens)
         scorer = engine.scorer()
         answer = builder.answer() if settings.answer is None else _given(scorer, settings)
-        tokens = _tokens(answer)
+        tokens = answer_tokens(answer)
         building = WordsFrameBuilding(scorer, settings.frame_settings(engine.preset.words.max_new_tokens))
         for message, fraction in building.run():
             yield AskProgress(message, 0.3 + 0.6 * fraction, tokens)
@@ -275,7 +275,8 @@ def _judged(
     )
 
 
-def _tokens(answer: Answer) -> tuple[AnswerToken, ...]:
+def answer_tokens(answer: Answer) -> tuple[AnswerToken, ...]:
+    """The tokens of an answer as they are shown."""
     return tuple(map(AnswerToken, answer.token_texts, answer.token_probabilities, answer.token_ids))
 
 

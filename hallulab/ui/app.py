@@ -29,9 +29,14 @@ fine-tuned Stable Diffusion, or flip coins.</p>
 """
 
 
-def build_app(engine: Engine) -> gr.Blocks:
-    """The whole page on one engine; nothing is loaded until a visitor needs it."""
-    session = Session(engine)
+def build_app(engine: Engine, *, truthfulqa: str | None = None) -> gr.Blocks:
+    """The whole page on one engine; nothing is loaded until a visitor needs it.
+
+    Args:
+        engine: with the models.
+        truthfulqa: path of TruthfulQA's CSV, whose questions are then offered.
+    """
+    session = Session(engine, truthfulqa)
     with gr.Blocks(title="hallulab", analytics_enabled=False, delete_cache=(600, KEEP_FILES_S)) as app:
         gr.HTML(LEAD)
         with gr.Tab("Ask", id="ask"):
@@ -52,6 +57,6 @@ def serve() -> None:
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     quiet_libraries()
     engine = Engine(load_preset(os.environ.get("HALLULAB_PRESET", DEFAULT_PRESET)))
-    build_app(engine).launch(
+    build_app(engine, truthfulqa=os.environ.get("HALLULAB_TRUTHFULQA")).launch(
         theme=theme(), css=CSS, max_file_size=MAX_UPLOAD, ssr_mode=False, footer_links=["api", "settings"]
     )

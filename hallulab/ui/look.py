@@ -3,6 +3,7 @@
 import gradio as gr
 
 from hallulab.reports.figures import GRID, INSIDE, NEUTRAL, OUTSIDE
+from hallulab.ui.parts.ask_look import ASK_CSS
 from hallulab.ui.parts.coin_look import COIN_CSS
 from hallulab.ui.parts.density_look import DENSITY_CSS
 
@@ -48,7 +49,7 @@ CSS = f"""
 .hl-in, .hl-out {{ font-weight: 600; white-space: nowrap; }}
 .hl-in {{ color: color-mix(in srgb, {INSIDE} 80%, var(--body-text-color)); }}
 .hl-out {{ color: color-mix(in srgb, {OUTSIDE} 80%, var(--body-text-color)); }}
-{COIN_CSS}{DENSITY_CSS}"""
+{ASK_CSS}{COIN_CSS}{DENSITY_CSS}"""
 
 
 def theme() -> gr.themes.Base:

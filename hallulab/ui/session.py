@@ -10,6 +10,8 @@ DEVICE = "device"
 
 @dataclass(frozen=True)
 class Session:
-    """The engine behind the page."""
+    """The engine behind the page, and the question set it was given."""
 
     engine: Engine
+    truthfulqa: str | None = None
+    """path of TruthfulQA's CSV; without it its questions are not offered"""

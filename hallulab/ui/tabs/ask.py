@@ -11,20 +11,36 @@ import gradio as gr
 from hallulab.data.open_ended import known_states
 from hallulab.records import as_plain
 from hallulab.reports.figures import Candidate, density_histograms
-from hallulab.scoring.words import AskProgress, AskResult, AskSettings, ask
+from hallulab.scoring.words import AskResult, AskSettings, ask
+from hallulab.scoring.words_choices import choose_words
+from hallulab.ui.parts.ask_compare import build_compare_panel, compare_endpoint
+from hallulab.ui.parts.ask_inputs import AskInputs, asked
+from hallulab.ui.parts.ask_rate import build_rate_panel, rate_endpoint
+from hallulab.ui.parts.ask_references import build_references_panel, references_endpoint
+from hallulab.ui.parts.ask_states import BUTTON as FIND_STATES
+from hallulab.ui.parts.ask_states import propose_endpoint, wire_proposals
+from hallulab.ui.parts.ask_words import (
+    WORDS_SCRIPT,
+    Branching,
+    answer_card,
+    branched,
+    open_choices,
+    with_place,
+)
 from hallulab.ui.parts.controls import UNQUEUED, mass_slider, random_seed, shown_plot, stop_enabled, wire_stop
 from hallulab.ui.parts.errors import shown_to_visitor
 from hallulab.ui.parts.progress import idle_card, progress_card
 from hallulab.ui.parts.verdict import ANSWERS, state_table, verdict_card
 from hallulab.ui.session import DEVICE, Session
 
-UNLIKELY = 0.2
-"""a token is coloured when the model gave it less than this probability"""
-
 BEFORE_FIRST = "The verdict appears here: hallucination, not a hallucination, or no verdict."
 INTRO = """
 <p class="hl-note">One frozen model scores the answer under each <b>hint</b>, whichever checkpoint wrote it.
 If no hint makes it likely, it is a hallucination.</p>
+"""
+LOOK_CLOSER = """
+<h3>Look closer</h3>
+<p class="hl-note">Three more ways to see what a model does with a question, each one click away.</p>
 """
 HOW_TO_READ = """
 - **Hint (latent state):** a cause the answer may have. It is added to the question; answers drawn that way
@@ -46,11 +62,6 @@ class AskTab:
     result: gr.State
 
 
-def split_states(text: str | None) -> tuple[str, ...]:
-    """One state per line; blank lines do not count. Gradio sends None for an empty box."""
-    return tuple(line.strip() for line in (text or "").splitlines() if line.strip())
-
-
 def prefill_states(question: str | None, states: str | None, prefilled: str) -> tuple[Any, Any]:
     """The known answers of a known question; what the visitor typed stays.
 
@@ -64,39 +75,42 @@ def prefill_states(question: str | None, states: str | None, prefilled: str) -> 
     return known, known
 
 
-def ask_question(
-    session: Session,
-    question: str | None,
-    states: str | None,
-    checkpoint: str,
-    own_answer: str | None,
-    temperature: float,
-    top_p: float,
-    max_new_tokens: float,
-    seed: float,
-    hdr_mass: float,
-) -> Iterator[tuple[Any, ...]]:
+def ask_question(session: Session, own_answer: str | None, *values: Any) -> Iterator[tuple[Any, ...]]:
     """Stream the answer, then judge it, yielding the panels after every token; closing it stops the work."""
-    settings = AskSettings(
-        question=question or "",
-        states=split_states(states),
-        checkpoint=checkpoint,
-        seed=int(seed),
-        hdr_mass=hdr_mass,
-        temperature=temperature,
-        top_p=top_p,
-        max_new_tokens=int(max_new_tokens),
-        answer=(own_answer or "").strip() or None,
-    )
     with shown_to_visitor():
-        for progress in ask(session.engine, settings):
-            if progress.result is not None:
-                yield (answer_card(progress.result), *panels(progress.result), progress.result)
-            else:
-                card = progress_card(
-                    progress.message.capitalize() + " …", round(100 * progress.fraction), 100
-                )
-                yield answer_card(progress), card, shown_plot(None), "", None, None
+        yield from _answering(session, asked(*values, answer=(own_answer or "").strip() or None))
+
+
+def write_on(
+    session: Session, branching: Branching | None, hdr_mass: float, place: int | None
+) -> Iterator[tuple[Any, ...]]:
+    """Go on from the clicked choice, yielding as `ask_question`; closing it stops the work."""
+    with shown_to_visitor():
+        settings = branched(branching, place, hdr_mass)
+        if settings is not None:
+            yield from _answering(session, settings)
+
+
+def go_back(branching: Branching | None, hdr_mass: float) -> tuple[Any, ...]:
+    """The answer as it was before the first word was changed: answer, panels, result; the choices are closed."""
+    assert branching is not None  # the button shows only then
+    with shown_to_visitor():
+        result = branching.original.with_mass(hdr_mass)
+    return (answer_card(result), *panels(result), result, *closed_choices())
+
+
+def closed_choices() -> tuple[Any, ...]:
+    """No choices, no branch, no way back."""
+    return gr.HTML("", visible=False), None, gr.Button(visible=False)
+
+
+def _answering(session: Session, settings: AskSettings) -> Iterator[tuple[Any, ...]]:
+    for progress in ask(session.engine, settings):
+        if progress.result is not None:
+            yield (answer_card(progress.result), *panels(progress.result), progress.result)
+        else:
+            card = progress_card(progress.message.capitalize() + " …", round(100 * progress.fraction), 100)
+            yield answer_card(progress), card, shown_plot(None), "", None, None
 
 
 def ask_endpoint(session: Session) -> Callable[..., dict[str, Any]]:
@@ -111,16 +125,40 @@ def ask_endpoint(session: Session) -> Callable[..., dict[str, Any]]:
         hdr_mass: float = AskSettings.hdr_mass,
         temperature: float | None = None,
         answer: str | None = None,
+        begin: str = "",
     ) -> dict[str, Any]:
-        """Answer a question, or take the answer given, and judge it: the JSON of `hallulab ask`."""
+        """Answer a question, or take the answer given, and judge it: the JSON of `hallulab ask`.
+
+        `begin` is how the answer must begin; the rest is the model's own.
+        """
         settings = AskSettings(
             question=question, states=tuple(states or ()), checkpoint=checkpoint, seed=seed,
-            n_samples=samples, hdr_mass=hdr_mass, temperature=temperature, answer=answer,
+            n_samples=samples, hdr_mass=hdr_mass, temperature=temperature, answer=answer, begun=begin,
         )  # fmt: skip
         with shown_to_visitor():
             result = [progress.result for progress in ask(session.engine, settings)][-1]
         assert result is not None  # the last progress always holds the result
         return as_plain(result.to_json())
+
+    return endpoint
+
+
+def choices_endpoint(session: Session) -> Callable[..., dict[str, Any]]:
+    """The function behind `/token_choices`; gradio reads its interface off the type hints."""
+
+    def endpoint(
+        question: str,
+        begin: str = "",
+        checkpoint: str | None = None,
+        choices: int = 8,
+        temperature: float | None = None,
+    ) -> dict[str, Any]:
+        """What the model could write next after `begin`, likeliest first."""
+        settings = AskSettings(question, checkpoint=checkpoint, begun=begin, temperature=temperature)
+        with shown_to_visitor():
+            found = [s.result for s in choose_words(session.engine, settings, n_choices=choices)][-1]
+        assert found is not None  # the last progress always holds the result
+        return as_plain(found.to_json())
 
     return endpoint
 
@@ -152,16 +190,10 @@ def unhinted_note(result: AskResult) -> str:
     return f'<p class="hl-note">{without}{writer}, scored by {escape(result.scorer)} (frozen).</p>'
 
 
-def answer_card(progress: AskProgress | AskResult) -> str:
-    """The answer token by token, unlikely ones marked; a visitor's text never becomes markup."""
-    spans = "".join(_token_span(token.text, token.probability) for token in progress.tokens)
-    return f'<div class="hl-card hl-quiet"><p class="hl-answer">{spans or escape(progress.answer) or "…"}</p></div>'
-
-
 def build_ask_tab(session: Session) -> AskTab:
     """Lay the tab out and wire it."""
     words = session.engine.preset.words
-    result, prefilled = gr.State(), gr.State("")
+    result, prefilled, branching = gr.State(), gr.State(""), gr.State()
     gr.HTML(INTRO)
     with gr.Row():
         with gr.Column(scale=4, min_width=320):
@@ -173,6 +205,8 @@ def build_ask_tab(session: Session) -> AskTab:
                 info="Filled in for known questions. Leave empty, and the model proposes them.",
                 lines=2, max_lines=8,
             )  # fmt: skip
+            find_states = gr.Button(FIND_STATES, size="sm")
+            states_note = gr.HTML()
             with gr.Row():
                 start = gr.Button("Ask", variant="primary", scale=3)
                 stop = gr.Button("Stop", variant="stop", scale=1, interactive=False)
@@ -201,7 +235,11 @@ def build_ask_tab(session: Session) -> AskTab:
                 seed = gr.Number(AskSettings.seed, label="Seed", precision=0, minimum=0)
                 new_seed = gr.Button("🎲 Random seed", size="sm")
         with gr.Column(scale=6, min_width=340):
-            answer = gr.HTML(idle_card("The answer appears here, unlikely words marked."))
+            answer = gr.HTML(
+                idle_card("The answer appears here, unlikely words marked."), js_on_load=WORDS_SCRIPT
+            )
+            choices = gr.HTML(visible=False, js_on_load=WORDS_SCRIPT)
+            back = gr.Button("Back to the first answer", size="sm", visible=False)
             verdict = gr.HTML(idle_card(BEFORE_FIRST))
             histogram = gr.Plot(show_label=False, visible=False)
             hdr_mass = mass_slider(ANSWERS)
@@ -211,23 +249,56 @@ def build_ask_tab(session: Session) -> AskTab:
             with gr.Accordion("Receipt (JSON): everything that repeats this result", open=False):
                 record = gr.JSON(show_label=False)
 
+    inputs = AskInputs(question, states, checkpoint, temperature, top_p, max_new_tokens, seed, hdr_mass)
+    gr.HTML(LOOK_CLOSER)
+    build_rate_panel(session, inputs)
+    build_compare_panel(session, inputs)
+    build_references_panel(session, inputs)
+
     shown = [verdict, histogram, table, record]
-    settings = [question, states, checkpoint, own_answer, temperature, top_p, max_new_tokens, seed, hdr_mass]
+    on_device: dict[str, Any] = {
+        "concurrency_id": DEVICE, "concurrency_limit": 1, "api_visibility": "private",
+        "show_progress": "minimal", "show_progress_on": verdict,
+    }  # fmt: skip
+    looking_up: dict[str, Any] = {**on_device, "show_progress": "hidden"}
     question.change(
         prefill_states, [question, states, prefilled], [states, prefilled],
         trigger_mode="always_last", **UNQUEUED,
     )  # fmt: skip
-    starting = gr.on([start.click, question.submit], partial(stop_enabled, True), None, stop, **UNQUEUED)
-    answering = starting.then(
-        partial(ask_question, session), settings, [answer, *shown, result],
-        concurrency_id=DEVICE, concurrency_limit=1, api_visibility="private",
-        show_progress="minimal", show_progress_on=verdict,
+    wire_proposals(session, find_states, question, states, prefilled, states_note)
+    starting = gr.on(
+        [start.click, question.submit], lambda: (stop_enabled(True), *closed_choices()),
+        None, [stop, choices, branching, back], **UNQUEUED,
     )  # fmt: skip
+    answering = starting.then(
+        partial(ask_question, session),
+        [own_answer, *inputs.components()],
+        [answer, *shown, result],
+        **on_device,
+    )
     answering.then(partial(stop_enabled, False), None, stop, **UNQUEUED)
     wire_stop(stop, answering, stopped, [result, hdr_mass], [*shown, stop])
+
+    answer.click(
+        with_place(partial(open_choices, session)), [result, branching], [choices, branching],
+        **looking_up,
+    )  # fmt: skip
+    branch = choices.click(
+        with_place(partial(write_on, session)), [branching, hdr_mass], [answer, *shown, result], **on_device
+    )
+    branch.success(
+        lambda: (gr.HTML(visible=False), gr.Button(visible=True)), None, [choices, back], **UNQUEUED
+    )
+    back.click(go_back, [branching, hdr_mass], [answer, *shown, result, choices, branching, back], **UNQUEUED)
+
     hdr_mass.change(decide_again, [result, hdr_mass], shown, trigger_mode="always_last", **UNQUEUED)
     new_seed.click(random_seed, None, seed, **UNQUEUED)
-    gr.api(ask_endpoint(session), api_name="ask", concurrency_id=DEVICE, concurrency_limit=1)
+    for name, endpoint in (
+        ("ask", ask_endpoint), ("ask_rate", rate_endpoint), ("ask_compare", compare_endpoint),
+        ("token_choices", choices_endpoint), ("propose_states", propose_endpoint),
+        ("resemblance", references_endpoint),
+    ):  # fmt: skip
+        gr.api(endpoint(session), api_name=name, concurrency_id=DEVICE, concurrency_limit=1)
     return AskTab(question, result)
 
 
@@ -235,12 +306,3 @@ def stopped(result: AskResult | None, hdr_mass: float) -> tuple[Any, ...]:
     """After Stop: what exists stays, and the tab can be used again."""
     card, *others = decide_again(result, hdr_mass)
     return (idle_card("Stopped.") if result is None else card, *others, stop_enabled(False))
-
-
-def _token_span(text: str, probability: float) -> str:
-    title = f'title="probability {probability:.2f}"'
-    return (
-        f"<mark {title}>{escape(text)}</mark>"
-        if probability < UNLIKELY
-        else f"<span {title}>{escape(text)}</span>"
-    )

@@ -1,17 +1,22 @@
 import re
+from html import unescape
 
 import gradio as gr
 import pytest
 
+from hallulab.ui.parts.ask_inputs import split_states
+from hallulab.ui.parts.ask_words import answer_card, open_choices
 from hallulab.ui.session import Session
 from hallulab.ui.tabs.ask import (
-    answer_card,
     ask_endpoint,
     ask_question,
+    choices_endpoint,
+    closed_choices,
     decide_again,
+    go_back,
     prefill_states,
-    split_states,
     stopped,
+    write_on,
 )
 
 QUESTION = "What is a good pet for a small flat?"
@@ -22,7 +27,13 @@ def ask(session: Session, question: str | None = QUESTION, **changes):
         "states": "", "checkpoint": "base", "own_answer": None, "temperature": 1.0, "top_p": 1.0,
         "max_new_tokens": 8, "seed": 3, "hdr_mass": 0.9,
     } | changes  # fmt: skip
-    return ask_question(session, question, **settings)
+    own_answer = settings.pop("own_answer")
+    return ask_question(session, own_answer, question, *settings.values())
+
+
+def text_of(html: str) -> str:
+    """What a reader sees of it."""
+    return unescape(re.sub("<.*?>", "", html))
 
 
 def test_the_answer_grows_token_by_token_then_the_verdict_comes(session):
@@ -68,7 +79,7 @@ def test_bad_input_is_one_friendly_sentence(session, changes, words):
 
 def test_a_visitors_own_answer_never_becomes_markup(session):
     steps = list(ask(session, own_answer="<b>tea</b>"))
-    assert re.sub("<.*?>", "", steps[-1][0]) == "&lt;b&gt;tea&lt;/b&gt;"
+    assert text_of(steps[-1][0]).startswith("<b>tea</b>")
     assert "<b>" not in steps[-1][0] + steps[-1][1]
 
 
@@ -111,3 +122,65 @@ def test_stop_keeps_what_exists(session):
     assert "Stopped" in stopped(None, 0.9)[0]
     result = list(ask(session))[-1][-1]
     assert "No verdict" in stopped(result, 0.9)[0]
+
+
+def test_a_clicked_word_shows_what_else_could_stand_there_and_a_chosen_one_makes_a_branch(session):
+    result = list(ask(session))[-1][-1]
+    *_, (card, branching) = open_choices(session, result, None, 2)
+    assert card.visible is True
+    assert card.value.count("data-place") == len(branching.choices.choices) >= 6
+    assert "(written)" in card.value
+    other = next(
+        place
+        for place, choice in enumerate(branching.choices.choices)
+        if not choice.is_end and choice.token_id != result.tokens[2].token_id
+    )
+    *_, branch = write_on(session, branching, 0.9, other)
+    written = branch[-1]
+    ids = [token.token_id for token in written.tokens]
+    assert ids[:2] == [token.token_id for token in result.tokens[:2]]
+    assert ids[2] == branching.choices.choices[other].token_id
+    assert branch[0].count("hl-forced") == 1
+    assert "You chose the framed word (number 3)" in branch[0]
+    # a branch of the branch still leads back to the first answer
+    *_, (_, again) = open_choices(session, written, branching, 4)
+    assert go_back(again, 0.5)[5].answer == result.answer
+    assert go_back(again, 0.5)[5].hdr_mass == 0.5
+
+
+def test_choosing_what_was_written_writes_the_same_again(session):
+    result = list(ask(session))[-1][-1]
+    for place in range(len(result.tokens)):
+        *_, (_, branching) = open_choices(session, result, None, place)
+        choices = branching.choices.choices
+        own = next(n for n, choice in enumerate(choices) if choice.token_id == result.tokens[place].token_id)
+        *_, branch = write_on(session, branching, 0.9, own)
+        assert [token.token_id for token in branch[-1].tokens] == [token.token_id for token in result.tokens]
+
+
+def test_the_words_of_a_pasted_answer_can_be_clicked_too(session):
+    result = list(ask(session, own_answer="A cat."))[-1][-1]
+    *_, (_, branching) = open_choices(session, result, None, 1)
+    assert branching.choices.model == "qwen-tiny"
+    *_, branch = write_on(session, branching, 0.9, 0)
+    assert branch[-1].settings.answer is None
+    assert branch[-1].model == "qwen-tiny"
+
+
+@pytest.mark.parametrize("place", [None, 99])
+def test_a_click_from_nowhere_changes_nothing(session, place):
+    result = list(ask(session))[-1][-1]
+    assert list(open_choices(session, result, None, place)) == [(gr.skip(), gr.skip())]
+    assert list(open_choices(session, None, None, 0)) == [(gr.skip(), gr.skip())]
+    assert list(write_on(session, None, 0.9, place)) == []
+    assert closed_choices()[1] is None
+
+
+def test_a_beginning_is_kept_by_the_endpoint_and_what_follows_is_offered(session):
+    record = ask_endpoint(session)(QUESTION, checkpoint="base", begin="A goldfish")
+    assert record["answer"].startswith("A goldfish")
+    assert record["begun"] == "A goldfish"
+    offered = choices_endpoint(session)(QUESTION, begin="A goldfish", checkpoint="base", choices=3)
+    assert [choice["rank"] for choice in offered["choices"]] == [1, 2, 3]
+    with pytest.raises(gr.Error, match="1 to 100 choices"):
+        choices_endpoint(session)(QUESTION, choices=0)
