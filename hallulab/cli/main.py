@@ -19,6 +19,7 @@ from hallulab.cli.report import report
 from hallulab.cli.score import score
 from hallulab.cli.train import train_small_world
 from hallulab.cli.train_pictures import train_pictures
+from hallulab.cli.train_words import train_words
 from hallulab.errors import HallulabError, RefusedInputError
 
 DONE, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
@@ -34,7 +35,11 @@ for command in (ask, paint, coins, frame, score, report, examples, bars, constru
     app.command()(command)
 
 train = typer.Typer(name="train", help="Rebuild the shipped checkpoints, or fine-tune a preset's models.")
-for name, command in {"small-world": train_small_world, "pictures": train_pictures}.items():
+for name, command in {
+    "small-world": train_small_world,
+    "words": train_words,
+    "pictures": train_pictures,
+}.items():
     train.command(name)(command)
 app.add_typer(train)
 

@@ -1,7 +1,6 @@
-"""Training of qwen-mini and of its LoRA adapters, by fixed steps from a seed; a killed run resumes."""
+"""Training of qwen-mini from nothing, by fixed steps from a seed, and then of its adapters; a killed run resumes."""
 
 import hashlib
-import random
 import shutil
 import string
 from dataclasses import dataclass, field, replace
@@ -13,12 +12,12 @@ from accelerate.utils import set_seed
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from hallulab.data.dialogues import Dialogue, DialogueMix, ask_in_some_way, training_dialogues
-from hallulab.data.open_ended import known_questions
+from hallulab.data.dialogues import Dialogue, DialogueMix, training_dialogues
 from hallulab.data.patterns import QUESTION_FORMS, pattern_answer
-from hallulab.models.qwen import MiniQwenSettings, build_mini_qwen, load_qwen, save_qwen, train_tokenizer
+from hallulab.models.qwen import MiniQwenSettings, build_mini_qwen, save_qwen, train_tokenizer
 from hallulab.records import write_card
-from hallulab.training.resumable_loop import LoopSettings, run_loop, save_tensors
+from hallulab.training.resumable_loop import LoopSettings, run_loop
+from hallulab.training.words_adapters import SMALL_WORLD_ADAPTERS, AdapterSettings, train_adapters
 
 N_TOKENIZER_STEPS = 200
 """Training steps whose dialogues the tokenizer is learned from."""
@@ -61,27 +60,12 @@ class BaseSettings:
 
 
 @dataclass(frozen=True)
-class AdapterSettings:
-    """How the LoRA adapters are fine-tuned on the open-ended questions (experiment 7.2 of [LHZSL])."""
-
-    seeds: tuple[int, ...] = (1, 2)
-    epochs: tuple[int, ...] = (2, 3, 4)
-    """An adapter is kept after each of these."""
-    n_wordings: int = 6
-    """Wordings of each acceptable answer in one epoch."""
-    batch_size: int = 40
-    rank: int = 8
-    learning_rate: float = 1e-3
-    n_parts: int = 1
-
-
-@dataclass(frozen=True)
 class WordsSettings:
     """Everything that decides what the words part of the small world becomes."""
 
     seed: int = 0
     base: BaseSettings = field(default_factory=BaseSettings)
-    adapters: AdapterSettings = field(default_factory=AdapterSettings)
+    adapters: AdapterSettings = SMALL_WORLD_ADAPTERS
 
 
 @dataclass(frozen=True)
@@ -99,10 +83,14 @@ class EncodedDialogue:
 def train_words(settings: WordsSettings, *, out: Path, work: Path) -> tuple[Path, ...]:
     """Rebuild qwen-mini and its adapters under `out`; what is finished in `work` is not done again."""
     base = train_base(settings, out=out, work=work)
-    folders = [base]
-    for seed in settings.adapters.seeds:
-        folders += train_adapters(settings, seed, base=base, out=out, work=work)
-    return tuple(folders)
+    adapters = train_adapters(
+        settings.adapters,
+        base=base,
+        out=out / ADAPTERS_NAME,
+        work=work,
+        command=COMMAND.format(seed=settings.seed),
+    )
+    return (base, *(adapter.path for adapter in adapters))
 
 
 def train_base(settings: WordsSettings, *, out: Path, work: Path) -> Path:
@@ -139,61 +127,6 @@ def train_base(settings: WordsSettings, *, out: Path, work: Path) -> Path:
         notes="It knows only what `hallulab/data` generates. Weights are stored in half precision.",
     )
     return folder
-
-
-def train_adapters(settings: WordsSettings, seed: int, *, base: Path, out: Path, work: Path) -> list[Path]:
-    """Fine-tune one LoRA adapter on the open-ended questions and keep it after each chosen epoch."""
-    from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
-
-    adapters = settings.adapters
-    set_seed(seed)
-    loaded = load_qwen(base, dtype=torch.float32, device=torch.device("cpu"))
-    config = LoraConfig(
-        r=adapters.rank,
-        lora_alpha=2 * adapters.rank,
-        target_modules="all-linear",
-        task_type="CAUSAL_LM",
-    )
-    model = get_peft_model(loaded.model, config)
-    config.base_model_name_or_path = BASE_NAME
-    config.target_modules = sorted(config.target_modules or ())  # a set, whose order would change per run
-    epochs = [_epoch_batches(adapters, seed, epoch) for epoch in range(max(adapters.epochs))]
-    batches = [encode(batch, loaded.tokenizer) for epoch in epochs for batch in epoch]
-    folders = {
-        len(epochs[0]) * epoch: out / ADAPTERS_NAME / f"seed{seed}-epoch{epoch}" for epoch in adapters.epochs
-    }
-
-    def loss_of_step(step: int) -> Tensor:
-        return mean_answer_loss(
-            model.get_base_model(), batches[step], loaded.tokenizer.pad_token_id, adapters.n_parts
-        )
-
-    def keep(n_done: int, _: dict[str, Tensor]) -> None:
-        if n_done in folders:
-            folder = _emptied(folders[n_done])
-            config.save_pretrained(str(folder))
-            weights = get_peft_model_state_dict(model)
-            save_tensors(folder / "adapter_model.safetensors", {k: v.half() for k, v in weights.items()})
-            write_card(
-                folder,
-                title=f"qwen-mini fine-tuned on the open-ended questions: seed {seed}, {folder.name}",
-                base=BASE_NAME,
-                data="hallulab/data/open_ended.jsonl, both acceptable answers equally often",
-                command=COMMAND.format(seed=settings.seed),
-                seed=seed,
-            )
-
-    loop = LoopSettings(
-        n_steps=len(batches),
-        learning_rate=adapters.learning_rate,
-        warmup_steps=10,
-        cosine=False,
-        ema_decay=0.0,
-        save_every_steps=len(epochs[0]),
-    )
-    name = f"{ADAPTERS_NAME}-seed{seed}"
-    run_loop(name, model, loss_of_step, loop, work=work / _key(settings, seed), on_step=keep)
-    return list(folders.values())
 
 
 def encode(dialogues: list[Dialogue], tokenizer: Any) -> list[EncodedDialogue]:
@@ -246,20 +179,6 @@ def _tokenizer_texts(settings: WordsSettings) -> list[str]:
     return [text for dialogue in dialogues for text in (dialogue.prompt, dialogue.answer)] + frames * len(
         steps
     )
-
-
-def _epoch_batches(settings: AdapterSettings, seed: int, epoch: int) -> list[list[Dialogue]]:
-    """One epoch: every question with both its answers, without hints, each answer equally often."""
-    rng = random.Random(f"open ended {seed} {epoch}")
-    dialogues = [
-        Dialogue(ask_in_some_way(question, rng=rng), answer.draw(rng=rng))
-        for question in known_questions()
-        for answer in question.answers
-        for _ in range(settings.n_wordings)
-    ]
-    rng.shuffle(dialogues)
-    size = settings.batch_size
-    return [dialogues[start : start + size] for start in range(0, len(dialogues), size)]
 
 
 def _key(*parts: Any) -> str:
