@@ -10,12 +10,13 @@ from hallulab.cli.console import print_json, quiet_stdout
 from hallulab.errors import RefusedInputError
 
 if TYPE_CHECKING:
-    from hallulab.reports.coin_report import CoinReport
+    from hallulab.reports.written import WrittenReport
 
 
 def report(
     run: Annotated[
-        Path, typer.Argument(help="Folder with the records of a run, as `coins --out` leaves it.")
+        Path,
+        typer.Argument(help="Folder with the records of a run, as `coins --out` or `facts --out` leaves it."),
     ],
     out: Annotated[
         Path | None, typer.Option(help="The page; RUN/report.html by default. The rest is written beside it.")
@@ -40,17 +41,26 @@ def report(
         print(f"  {path}")
 
 
-def _coins(run: Path, out: Path | None) -> "CoinReport":
+def _coins(run: Path, out: Path | None) -> "WrittenReport":
     from hallulab.reports.coin_report import write_coin_report
 
     return write_coin_report(run, out)
 
 
-WRITERS: dict[str, Callable[[Path, Path | None], "CoinReport"]] = {"coins-*.jsonl": _coins}
+def _facts(run: Path, out: Path | None) -> "WrittenReport":
+    from hallulab.reports.facts_report import write_facts_report
+
+    return write_facts_report(run, out)
+
+
+WRITERS: dict[str, Callable[[Path, Path | None], "WrittenReport"]] = {
+    "coins-*.jsonl": _coins,
+    "facts-*.jsonl": _facts,
+}
 """how each kind of run is reported, by the record files that it leaves"""
 
 
-def _writer_for(run: Path) -> Callable[[Path, Path | None], "CoinReport"]:
+def _writer_for(run: Path) -> Callable[[Path, Path | None], "WrittenReport"]:
     """The writer for what the folder holds; refused in words when it holds no run."""
     if not run.is_dir():
         raise RefusedInputError(

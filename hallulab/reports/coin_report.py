@@ -1,7 +1,7 @@
 """The report of coin runs: one page, the figure as files, every measured point; from records alone."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,8 @@ from hallulab.reports.coin_words import (
 )
 from hallulab.reports.page import Finding, Page, PageFigure, PageSection, PageTable, Receipt, page_html
 from hallulab.reports.static_figures import comparison_svg, training_png, training_svg
+from hallulab.reports.written import PAGE_NAME, WrittenReport, write_report
 
-PAGE_NAME, PNG_NAME, SVG_NAME, POINTS_NAME = "report.html", "figure.png", "figure.svg", "points.csv"
 WHAT_IT_IS = (
     "N coins are drawn from 2N coins that land heads with different probabilities. A network sees which coins were "
     "drawn and says how many heads will come up. Every probability is known exactly, so its answers can be held "
@@ -40,17 +40,7 @@ MEANS_NOTE = "Mean over rounds, 95 % Student-t interval in brackets."
 GAP_NOTE = f"{MEANS_NOTE} Gap: network − exact."
 
 
-@dataclass(frozen=True)
-class CoinReport:
-    """The files of one report."""
-
-    path: Path
-    """of the page"""
-    figures: tuple[Path, ...]
-    points: Path
-
-
-def write_coin_report(folder: Path, out: Path | None = None) -> CoinReport:
+def write_coin_report(folder: Path, out: Path | None = None) -> WrittenReport:
     """Report on the coin runs recorded in a folder.
 
     Args:
@@ -65,24 +55,13 @@ def write_coin_report(folder: Path, out: Path | None = None) -> CoinReport:
             f"expected a coin run with at least one scored point, found only begun ones in {folder}: "
             "run `python -m hallulab coins` with this --out again"
         )
-    page = out or folder / PAGE_NAME
-    report = CoinReport(page, (page.parent / PNG_NAME, page.parent / SVG_NAME), page.parent / POINTS_NAME)
-    png, svg = report.figures
-    contents: dict[Path, bytes] = {
-        page: page_html(coin_page(results, sorted(folder.glob(RECORDS_PATTERN)))).encode(),
-        png: training_png(results),
-        svg: training_svg(results),
-        report.points: points_csv(results).encode(),
-    }
-    try:
-        page.parent.mkdir(parents=True, exist_ok=True)
-        for path, content in contents.items():
-            path.write_bytes(content)
-    except OSError as error:
-        raise RefusedInputError(
-            f"expected a report file that can be written, got {page} ({error.strerror}): choose another --out"
-        ) from error
-    return report
+    return write_report(
+        out or folder / PAGE_NAME,
+        html=page_html(coin_page(results, sorted(folder.glob(RECORDS_PATTERN)))),
+        png=training_png(results),
+        svg=training_svg(results),
+        points=points_csv(results),
+    )
 
 
 def coin_page(results: Sequence[CoinResult], record_paths: Sequence[Path]) -> Page:

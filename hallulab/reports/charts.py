@@ -1,0 +1,180 @@
+"""Charts described once and drawn twice: by plotly for the page, by matplotlib for paper and slides."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any, Literal
+
+import matplotlib as mpl
+import numpy as np
+import plotly.graph_objects as go
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from hallulab.reports.figures import NEUTRAL, styled
+from hallulab.reports.page import PageFigure
+from hallulab.reports.static_figures import PNG_DPI, STYLE
+
+Mark = Literal["line", "dashed", "dotted", "point", "tick", "bar"]
+DASHES = {"line": ("solid", "-"), "dashed": ("dash", "--"), "dotted": ("dot", ":")}
+HEIGHT_PX, PX_PER_IN, WIDTH_IN = 400, 92.0, 6.6
+
+
+@dataclass(frozen=True)
+class Series:
+    """One thing drawn across a chart; a missing value leaves its place empty."""
+
+    name: str
+    x: Sequence[float] | Sequence[str]
+    y: Sequence[float | None]
+    colour: str
+    mark: Mark = "line"
+    low: Sequence[float | None] | None = None
+    """of an interval around each value, drawn as whiskers"""
+    high: Sequence[float | None] | None = None
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Series over one pair of axes; where x are names, they are places in the order of `x_names`."""
+
+    title: str
+    caption: str
+    series: Sequence[Series]
+    x_title: str
+    y_title: str
+    y_range: tuple[float, float]
+    """what lies beyond is cut off; the caption says what that means"""
+    x_names: Sequence[str] = ()
+    is_log_x: bool = False
+    marked_x: float | None = None
+    """a place on x that is marked by a line"""
+    marked_name: str = ""
+
+
+def chart_figure(chart: Chart) -> go.Figure:
+    """The chart as plotly draws it, readable on white and on near-black."""
+    figure = go.Figure()
+    bars = [series for series in chart.series if series.mark == "bar"]
+    for series in chart.series:
+        y = _numbers(series.y)
+        about = f"{series.name}<br>%{{x}}: %{{y:.4g}}<extra></extra>"
+        common: dict[str, Any] = {"name": series.name, "x": list(series.x), "y": y, "hovertemplate": about}
+        if series.low is not None and series.high is not None:
+            common["error_y"] = {
+                "array": _numbers(series.high) - y, "arrayminus": y - _numbers(series.low),
+                "color": series.colour, "thickness": 1.4, "width": 4,
+            }  # fmt: skip
+        if series.mark == "bar":
+            figure.add_bar(**common, marker_color=series.colour, opacity=0.85)
+        elif series.mark in DASHES:
+            line = {"color": series.colour, "dash": DASHES[series.mark][0], "width": 2}
+            figure.add_scatter(**common, mode="lines", line=line)
+        else:
+            symbol = "line-ew" if series.mark == "tick" else "circle"
+            marker = {"color": series.colour, "symbol": symbol, "size": 22 if series.mark == "tick" else 9}
+            marker["line"] = {"color": series.colour, "width": 3 if series.mark == "tick" else 0}
+            figure.add_scatter(**common, mode="markers", marker=marker)
+    if chart.marked_x is not None:
+        figure.add_vline(chart.marked_x, line={"color": NEUTRAL, "dash": "dot", "width": 1})
+        where = float(np.log10(chart.marked_x)) if chart.is_log_x else chart.marked_x
+        figure.add_annotation(
+            x=where, y=1, yref="paper", text=chart.marked_name, showarrow=False, xanchor="left", yanchor="top"
+        )
+    figure.update_xaxes(title_text=chart.x_title, type="log" if chart.is_log_x else None)
+    if chart.x_names:
+        figure.update_xaxes(type="category", categoryorder="array", categoryarray=list(chart.x_names))
+    figure.update_yaxes(title_text=chart.y_title, range=list(chart.y_range))
+    styled(figure, height_px=HEIGHT_PX)
+    figure.update_layout(
+        barmode="group" if bars else None,
+        margin={"l": 56, "r": 12, "t": 12, "b": 112},
+        legend={"orientation": "h", "y": -0.24, "yanchor": "top", "x": 0},
+    )
+    return figure
+
+
+def chart_svg(charts: Chart | Sequence[Chart]) -> bytes:
+    """One chart, or several beside each other, as an SVG file, the same bytes every time."""
+    return _file(charts, "svg")
+
+
+def chart_png(charts: Chart | Sequence[Chart]) -> bytes:
+    """The same as a PNG file."""
+    return _file(charts, "png")
+
+
+def page_figure(chart: Chart) -> PageFigure:
+    """The chart for a report page: live, and as a still."""
+    return PageFigure(chart.title, chart_figure(chart), chart_svg(chart), chart.caption)
+
+
+def _file(charts: Chart | Sequence[Chart], kind: str) -> bytes:
+    chosen = [charts] if isinstance(charts, Chart) else list(charts)
+    n_columns = min(2, len(chosen))
+    n_rows = -(-len(chosen) // n_columns)
+    metadata: dict[str, Any] = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
+    written = BytesIO()
+    with mpl.rc_context(STYLE):
+        size = (WIDTH_IN * n_columns, HEIGHT_PX / PX_PER_IN * n_rows)
+        figure = Figure(figsize=size, layout="constrained", facecolor="white")
+        grid = figure.subplots(n_rows, n_columns, squeeze=False)
+        for axes in grid.flat:
+            axes.set_axis_off()
+        for axes, chart in zip(grid.flat, chosen, strict=False):
+            _draw(axes, chart, has_title=len(chosen) > 1)
+        figure.savefig(written, format=kind, dpi=PNG_DPI, metadata=metadata)
+    return written.getvalue()
+
+
+def _draw(axes: Axes, chart: Chart, *, has_title: bool) -> None:
+    axes.set_axis_on()
+    bars = [series for series in chart.series if series.mark == "bar"]
+    for series in chart.series:
+        x = _places(chart, series)
+        if series.mark == "bar":
+            width = 0.8 / len(bars)
+            x = x + width * (bars.index(series) - (len(bars) - 1) / 2)
+        _draw_series(axes, series, x, bar_width=0.8 / max(1, len(bars)))
+    if chart.is_log_x:
+        axes.set_xscale("log")
+    if chart.x_names:
+        axes.set_xticks(range(len(chart.x_names)), list(chart.x_names))
+        axes.set_xlim(-0.6, len(chart.x_names) - 0.4)
+    if chart.marked_x is not None:
+        axes.axvline(chart.marked_x, color=NEUTRAL, linestyle=":", linewidth=1)
+        axes.annotate(
+            f" {chart.marked_name}", (chart.marked_x, 0.99), xycoords=("data", "axes fraction"),
+            va="top", fontsize=8, color=NEUTRAL,
+        )  # fmt: skip
+    axes.set(xlabel=chart.x_title, ylabel=chart.y_title, ylim=chart.y_range)
+    if has_title:
+        axes.set_title(chart.title, fontsize=10, loc="left")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3, borderpad=0)
+
+
+def _draw_series(axes: Axes, series: Series, x: np.ndarray, *, bar_width: float) -> None:
+    y = _numbers(series.y)
+    if series.low is not None and series.high is not None:
+        axes.vlines(x, _numbers(series.low), _numbers(series.high), color=series.colour, linewidth=1.3)
+    if series.mark == "bar":
+        axes.bar(x, y, bar_width, color=series.colour, alpha=0.85, label=series.name)
+    elif series.mark in DASHES:
+        axes.plot(
+            x, y, color=series.colour, linestyle=DASHES[series.mark][1], linewidth=1.8, label=series.name
+        )
+    elif series.mark == "tick":
+        axes.plot(x, y, "_", color=series.colour, markersize=16, markeredgewidth=2.4, label=series.name)
+    else:
+        axes.plot(x, y, "o", color=series.colour, markersize=6, label=series.name)
+
+
+def _places(chart: Chart, series: Series) -> np.ndarray:
+    if chart.x_names:
+        names = list(chart.x_names)
+        return np.array([names.index(str(name)) for name in series.x], dtype=float)
+    return np.asarray(series.x, dtype=float)
+
+
+def _numbers(values: Sequence[float | None]) -> np.ndarray:
+    return np.array([np.nan if value is None else value for value in values], dtype=float)
