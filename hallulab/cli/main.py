@@ -13,6 +13,7 @@ from hallulab.cli.console import one_line
 from hallulab.cli.construct import construct
 from hallulab.cli.doctor import doctor
 from hallulab.cli.examples import examples
+from hallulab.cli.facts import facts
 from hallulab.cli.frame import frame
 from hallulab.cli.paint import paint
 from hallulab.cli.report import report
@@ -31,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (ask, paint, coins, frame, score, report, examples, bars, construct, bounds, doctor):
+for command in (ask, paint, coins, frame, score, report, examples, bars, construct, bounds, facts, doctor):
     app.command()(command)
 
 train = typer.Typer(name="train", help="Rebuild the shipped checkpoints, or fine-tune a preset's models.")

@@ -9,7 +9,8 @@ from hallulab.cli import main as cli
 from hallulab.errors import HallulabError, RefusedInputError
 
 COMMANDS = (
-    "ask", "paint", "coins", "report", "frame", "score", "bounds", "construct", "train", "bars", "examples", "doctor",
+    "ask", "paint", "coins", "report", "frame", "score", "detectors", "bounds", "construct", "facts", "train", "bars",
+    "examples", "doctor",
 )  # fmt: skip
 
 
