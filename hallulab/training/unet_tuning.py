@@ -15,7 +15,8 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
+from accelerate.utils import parse_flag_from_env
 from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 from numpy.typing import NDArray
 from safetensors import safe_open
@@ -24,7 +25,7 @@ from tqdm import tqdm
 from transformers import CLIPTokenizer
 
 from hallulab.data.captioned_pictures import CaptionedPictures
-from hallulab.engine.device import choose_device, choose_dtype
+from hallulab.engine.device import choose_dtype
 from hallulab.errors import HallulabError, RefusedInputError
 from hallulab.training.latent_cache import cached_latents
 from hallulab.training.resumable_loop import LoopSettings, LoopState, State
@@ -153,7 +154,8 @@ def start_accelerator(settings: UnetTuning, *, cpu: bool = False, log_with: str 
         cpu: stay on the CPU where there is a GPU.
         log_with: a tracker of accelerate for the training curve, such as "trackio".
     """
-    device = torch.device("cpu") if cpu else choose_device()
+    cpu = cpu or parse_flag_from_env("ACCELERATE_USE_CPU")  # before `PartialState`, which does not read it
+    device = torch.device(PartialState(cpu=cpu).device or "cpu")
     return Accelerator(
         cpu=cpu,
         mixed_precision=_ACCELERATE_NAMES[choose_dtype(settings.precision, device)],
