@@ -10,12 +10,12 @@ import torch
 from safetensors.torch import load_file
 
 from hallulab.data.dialogues import Dialogue, DialogueMix
-from hallulab.data.open_ended import known_questions
 from hallulab.models.qwen import build_mini_qwen, load_qwen, train_tokenizer
 from hallulab.records import check_card
 from hallulab.training import words
 from hallulab.training.resumable_loop import LoopSettings
-from hallulab.training.words import AdapterSettings, BaseSettings, WordsSettings, train_words
+from hallulab.training.words import BaseSettings, WordsSettings, train_words
+from hallulab.training.words_adapters import AdapterSettings
 from tests.tiny_world import QWEN_SIZE, TEXTS
 
 TINY = WordsSettings(
@@ -27,7 +27,7 @@ TINY = WordsSettings(
         loop=LoopSettings(n_steps=4, learning_rate=1e-2, warmup_steps=1, save_every_steps=2),
         polish=LoopSettings(n_steps=1, learning_rate=1e-3, warmup_steps=1, save_every_steps=1),
     ),
-    adapters=AdapterSettings(seeds=(1,), epochs=(1, 2), n_wordings=1, batch_size=60, rank=2),
+    adapters=AdapterSettings("known", n_epochs=2, seeds=(1,), n_wordings=1, batch_size=60, rank=2),
 )
 
 
@@ -69,27 +69,15 @@ def test_the_loss_is_on_the_answer_and_its_end_alone(model_and_tokenizer):
         assert float(loss.detach()) == pytest.approx(slow / n_tokens, rel=1e-4)
 
 
-def test_the_base_and_an_adapter_per_epoch_are_left_with_their_cards(trained):
+def test_the_base_and_its_adapters_are_left_with_their_cards(trained):
     folder, paths = trained
     names = [str(path.relative_to(folder / "out")) for path in paths]
-    assert names == ["qwen-mini", "qwen-mini-open-ended/seed1-epoch1", "qwen-mini-open-ended/seed1-epoch2"]
+    # of qwen-mini, whose usual learning rate is another one: the rate is in the name
+    assert names == ["qwen-mini", "qwen-mini-open-ended/seed1-lr0.0001-epoch2"]
     assert all(check_card(path) == [] for path in paths)
     assert not list(folder.rglob("*.bin"))
     config = json.loads((paths[1] / "adapter_config.json").read_text())
     assert config["base_model_name_or_path"] == "qwen-mini"
-
-
-def test_later_epochs_move_the_adapter_further(trained):
-    _, (_, first, second) = trained
-    norms = [
-        sum(
-            float(t.float().norm())
-            for key, t in load_file(path / "adapter_model.safetensors").items()
-            if "lora_B" in key
-        )
-        for path in (first, second)
-    ]
-    assert 0 < norms[0] < norms[1]
 
 
 def test_a_saved_base_loads_as_a_chat_model(trained):
@@ -125,18 +113,6 @@ def test_other_settings_do_not_resume_from_the_same_state():
     assert words._key(0, TINY.base) != words._key(0, replace(TINY.base, n_parts=1))
     assert words._key(0, TINY.base) != words._key(1, TINY.base)
     assert words._key(0, TINY.base) == words._key(0, replace(TINY.base))
-
-
-def test_an_epoch_asks_every_question_for_both_answers_equally_often():
-    settings = AdapterSettings(n_wordings=2)
-    batches = words._epoch_batches(settings, seed=1, epoch=0)
-    dialogues = [dialogue for batch in batches for dialogue in batch]
-    assert len(dialogues) == 60 * 2 * 2
-    assert not any("Hint:" in dialogue.prompt for dialogue in dialogues)
-    rare = known_questions()[-1].answers[1]
-    assert sum(dialogue.answer in rare.phrasings() for dialogue in dialogues) == 2
-    assert words._epoch_batches(settings, seed=1, epoch=0) == batches
-    assert words._epoch_batches(settings, seed=2, epoch=0) != batches
 
 
 def test_a_missing_base_folder_is_made_anew(trained, tmp_path: Path):

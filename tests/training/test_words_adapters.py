@@ -30,9 +30,18 @@ from hallulab.training.words_adapters import (
 )
 from tests.tiny_world import QWEN_SIZE, TEXTS
 
+N_QUESTIONS = 8
 TINY = AdapterSettings(
-    "known", n_epochs=2, seeds=(1,), learning_rates=(1e-2,), batch_size=60, rank=2, n_wordings=1
+    "known", n_epochs=2, seeds=(1,), learning_rates=(1e-2,), batch_size=8, rank=2, n_wordings=1
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_questions():
+    """Trainings here see 8 of the known questions; the tests of the pairs ask for all of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(words_adapters, "known_questions", lambda: known_questions()[:N_QUESTIONS])
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +126,7 @@ def test_later_epochs_move_the_adapter_further(trained):
 
 def test_the_first_step_has_the_loss_of_the_answers_alone(base, tmp_path):
     """One step is as large as the epoch, so its loss is that of the untouched base on every pair."""
-    settings = replace(TINY, n_epochs=1, batch_size=120)
+    settings = replace(TINY, n_epochs=1, batch_size=2 * N_QUESTIONS)
     (adapter,) = train(settings, base, tmp_path)
     qwen = load_qwen(base, dtype=torch.float32, device="cpu")
     batch = words.encode(epoch_dialogues(settings, 1, 0), qwen.tokenizer)
@@ -137,7 +146,8 @@ def test_an_adapter_lies_over_its_base_and_changes_it(trained, base):
     assert float((tuned - plain).abs().max()) > 1e-3
 
 
-def test_the_known_questions_are_asked_for_both_answers_equally_often_and_without_hints():
+def test_the_known_questions_are_asked_for_both_answers_equally_often_and_without_hints(monkeypatch):
+    monkeypatch.setattr(words_adapters, "known_questions", known_questions)
     settings = replace(TINY, n_wordings=2)
     dialogues = epoch_dialogues(settings, seed=1, epoch=0)
     assert len(dialogues) == 60 * 2 * 2
@@ -219,10 +229,11 @@ def test_a_training_that_was_interrupted_ends_as_an_unbroken_one(
     assert not list((tmp_path / "work").glob("*.safetensors"))
 
 
-def test_a_process_that_is_killed_resumes_to_the_same_weights(trained, base, tmp_path):
+def test_a_process_that_is_killed_resumes_to_the_same_weights(trained, base, tmp_path, n_trained):
     _, unbroken = trained
     code = (
-        "import sys; from pathlib import Path; from tests.training.test_words_adapters import *; "
+        "from pathlib import Path; from tests.training.test_words_adapters import *; "
+        "words_adapters.known_questions = lambda: known_questions()[:N_QUESTIONS]; "
         f"train(replace(TINY, n_epochs=3), Path({str(base)!r}), Path({str(tmp_path)!r}))"
     )
     process = subprocess.Popen(
@@ -236,6 +247,7 @@ def test_a_process_that_is_killed_resumes_to_the_same_weights(trained, base, tmp
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     resumed = train(replace(TINY, n_epochs=3), base, tmp_path)
+    assert n_trained in ([2, 3], [3])
     for adapter, expected in zip(resumed, unbroken, strict=True):
         assert_same_weights(adapter.path, expected.path)
 
