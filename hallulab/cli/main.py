@@ -11,10 +11,12 @@ from hallulab.cli.bounds import bounds
 from hallulab.cli.coins import coins
 from hallulab.cli.console import one_line
 from hallulab.cli.construct import construct
+from hallulab.cli.detectors import detectors
 from hallulab.cli.doctor import doctor
 from hallulab.cli.examples import examples
 from hallulab.cli.facts import facts
 from hallulab.cli.frame import frame
+from hallulab.cli.frame_table import frame_table
 from hallulab.cli.paint import paint
 from hallulab.cli.report import report
 from hallulab.cli.score import score
@@ -32,7 +34,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (ask, paint, coins, frame, score, report, examples, bars, construct, bounds, facts, doctor):
+for command in (
+    ask,
+    paint,
+    coins,
+    frame,
+    score,
+    frame_table,
+    detectors,
+    report,
+    examples,
+    bars,
+    construct,
+    bounds,
+    facts,
+    doctor,
+):
     app.command()(command)
 
 train = typer.Typer(name="train", help="Rebuild the shipped checkpoints, or fine-tune a preset's models.")
