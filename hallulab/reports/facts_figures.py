@@ -96,13 +96,13 @@ def frequency_chart(result: FactsResult) -> Chart:
 
 
 def training_chart(result: FactsResult) -> Chart:
-    """The small Qwen2 epoch by epoch: it becomes surer of itself, errs less, and the bound lets go of it."""
+    """The small Qwen2 epoch by epoch: its errors, its calibration, and what Theorem 1 says of it."""
     rows = result.training
     return Chart(
         title="The small Qwen2 as it trains",
         caption=(
-            "Errors fall with training, and δ, how far it is from calibrated, grows: it guesses unseen birthdays as "
-            "surely as it recites seen ones. Theorem 1 subtracts δ, so it says less and less about such a model."
+            "Means over worlds. δ is how far the network is from calibrated at the theorem's threshold; Theorem 1 "
+            "subtracts it, so the bound is closest to the error rate where δ is near 0."
         ),
         series=(
             _epochs("error rate, measured", rows, "err", OUTSIDE),

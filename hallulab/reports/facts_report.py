@@ -143,6 +143,7 @@ def facts_sentences(result: FactsResult) -> list[str]:
             f"{percent(qwen.by_frequency[0][1].mean)} of those about facts that it never read; its δ is "
             f"{decimal(qwen.delta.mean, 3)}."
         )
+        said.append(_most_calibrated(result.training))
     bigram = _row(result, "bigram")
     if bigram is not None and bigram.ratio.mean is not None:
         said.append(
@@ -154,6 +155,15 @@ def facts_sentences(result: FactsResult) -> list[str]:
     ]
     said.append(_violations(result))
     return said
+
+
+def _most_calibrated(training: Sequence[LearnerRow]) -> str:
+    best = min(training[1:] or training, key=lambda row: row.delta.mean or 0.0)
+    return (
+        f"It is closest to calibrated after epoch {best.epoch} of {training[-1].epoch}: there δ is "
+        f"{decimal(best.delta.mean, 3)}, and it errs in {percent(best.err.mean)} of its answers, at least "
+        f"{percent(best.bound.mean)} by Theorem 1."
+    )
 
 
 def _first_size_sentence(name: str, size: FirstSize) -> str:
@@ -294,13 +304,18 @@ def _receipt(results: Sequence[FactsResult], record_paths: Sequence[Path]) -> Re
         settings = asdict(result.settings)
         world, qwen = settings.pop("world"), settings.pop("qwen")
         flat = world | settings | {f"qwen {name}": value for name, value in qwen.items()}
-        rows += [(f"{run_title(result)}: {name}", str(value)) for name, value in flat.items()]
+        prefix = f"{run_title(result)}: " if len(results) > 1 else ""
+        rows += [(f"{prefix}{name}", _setting(value)) for name, value in flat.items()]
     versions = {name: version for result in results for name, version in result.versions.items()}
     return Receipt(
         PageTable("Settings", ("setting", "value"), rows),
         versions,
         {path.name: file_sha256(path) for path in record_paths},
     )
+
+
+def _setting(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _row(result: FactsResult, learner: str) -> LearnerRow | None:
