@@ -23,8 +23,8 @@ from hallulab.scoring.words_frame import (
     WordsFrameBuilding,
     WordsFrameSettings,
     answer_log_densities,
+    check_text_mass,
 )
-from hallulab.theory.regions import check_mass
 
 MAX_CHARACTERS = 2_000
 """Longest question and longest pasted answer."""
@@ -71,8 +71,8 @@ class AskSettings:
             _check_text("the beginning of an answer", self.begun)
         if self.seed != int(self.seed) or not 0 <= self.seed < 2**63:
             raise RefusedInputError(f"expected a whole seed from 0 to 2^63 − 1, got {self.seed}")
-        check_mass(self.hdr_mass)
         frame = self.frame_settings()
+        check_text_mass(self.hdr_mass, self.n_samples)
         answer = None if self.answer is None else self.answer.strip()
         begun = self.begun.strip() if isinstance(self.begun, str) else self.begun
         return replace(
@@ -150,7 +150,7 @@ class AskResult:
 
     def with_mass(self, hdr_mass: float) -> "AskResult":
         """The same answer decided at another mass, without a model."""
-        check_mass(hdr_mass)
+        check_text_mass(hdr_mass, self.settings.n_samples)
         return replace(self, hdr_mass=hdr_mass)
 
     def to_json(self) -> dict[str, Any]:

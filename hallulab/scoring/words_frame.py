@@ -1,5 +1,6 @@
 """The regions of one question; genuine answers are what the scorer writes under a hint ([LHZSL], 5.1)."""
 
+import math
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,7 @@ from hallulab.errors import RefusedInputError
 from hallulab.models.qwen import LoadedQwen
 from hallulab.scoring.hint_validity import abstains, keeps_to_hint
 from hallulab.scoring.state_proposals import propose_states
+from hallulab.theory.regions import check_mass
 
 MAX_STATES = 12
 MAX_STATE_CHARACTERS = 300
@@ -116,6 +118,18 @@ def answer_log_densities(
     pairs = [(prompt, answer) for answer in answers for prompt in prompts]
     scores = log_likelihoods(scorer, [prompt for prompt, _ in pairs], [answer for _, answer in pairs])
     return scores.reshape(len(answers), len(states))
+
+
+def check_text_mass(hdr_mass: float, n_genuine: int) -> None:
+    """Refuse a mass that is no share, and one that so few genuine answers per state cannot tell from all of them."""
+    check_mass(hdr_mass)
+    # conformal: ⌊(1 − mass)(n + 1)⌋ must be at least 1 for the fewest answers that a followed hint leaves
+    least = math.ceil((1 / (1 - hdr_mass) - 1) / VALID_SHARE_PER_STATE - 1e-6)
+    if n_genuine < least:
+        raise RefusedInputError(
+            f"expected at least {least} genuine samples per state for an HDR mass of {hdr_mass:g}, got {n_genuine}: "
+            "ask for more samples or a smaller mass"
+        )
 
 
 def tie_tolerance_nats(dtype: torch.dtype) -> float:

@@ -18,10 +18,14 @@ from hallulab.engine.words import Answer, AnswerBuilder, stream_answers
 from hallulab.errors import RefusedInputError
 from hallulab.scoring.job_progress import JobProgress, taking_turns
 from hallulab.scoring.words import AskSettings, begun_ids
-from hallulab.scoring.words_frame import WordsFrame, WordsFrameBuilding, answer_log_densities
+from hallulab.scoring.words_frame import (
+    WordsFrame,
+    WordsFrameBuilding,
+    answer_log_densities,
+    check_text_mass,
+)
 from hallulab.theory.confidence_sequences import anytime_interval
 from hallulab.theory.intervals import Interval
-from hallulab.theory.regions import check_mass
 
 MOST_ANSWERS = 256
 LARGEST_BATCH = 4
@@ -130,7 +134,7 @@ class RateResult:
 
     def with_mass(self, hdr_mass: float) -> "RateResult":
         """The same answers decided at another mass, without a model."""
-        check_mass(hdr_mass)
+        check_text_mass(hdr_mass, self.settings.asked.n_samples)
         return replace(self, hdr_mass=hdr_mass)
 
     def to_json(self) -> dict[str, Any]:

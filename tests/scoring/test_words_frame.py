@@ -3,12 +3,20 @@
 from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
 from hallulab.errors import RefusedInputError
 from hallulab.scoring import words_frame
-from hallulab.scoring.words_frame import StateCheck, WordsFrameSettings, build_words_frame, no_verdict_reason
+from hallulab.scoring.words_frame import (
+    StateCheck,
+    WordsFrameSettings,
+    build_words_frame,
+    check_text_mass,
+    no_verdict_reason,
+)
+from hallulab.theory.regions import conformal_threshold
 from tests.toy_scorer import ToyScorer
 
 SCORER = SimpleNamespace(name="toy", sha256="1", model=SimpleNamespace(dtype=torch.float32))
@@ -166,3 +174,21 @@ def test_nothing_to_complain_about_is_no_reason():
 def test_settings_that_cannot_be_used_are_refused(changes: dict, words: str):
     with pytest.raises(RefusedInputError, match=words):
         replace(SETTINGS, **changes)
+
+
+@pytest.mark.parametrize(("mass", "least"), [(0.9, 10), (0.95, 22), (0.99, 110)])
+def test_a_mass_needs_as_many_samples_as_give_it_a_threshold(mass: float, least: int):
+    check_text_mass(mass, least)
+    with pytest.raises(
+        RefusedInputError, match=f"expected at least {least} genuine samples per state .* got"
+    ):
+        check_text_mass(mass, least - 1)
+    # the fewest that a followed hint leaves: one less, and no answer at all would be outside
+    n_valid = -(-9 * least // 10)
+    assert np.isfinite(conformal_threshold(np.arange(n_valid), mass))
+    assert not np.isfinite(conformal_threshold(np.arange(-(-9 * (least - 1) // 10)), mass))
+
+
+def test_a_mass_that_is_no_share_is_refused():
+    with pytest.raises(RefusedInputError, match="expected an HDR mass between 0 and 1"):
+        check_text_mass(1.0, 1_000)
