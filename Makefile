@@ -25,6 +25,7 @@ bars: .venv/.app-installed
 bench: .venv/.app-installed
 	$(BIN)/python benchmarks/small_world.py
 	$(BIN)/python benchmarks/theory.py
+	$(BIN)/python benchmarks/frames.py
 	$(BIN)/python benchmarks/coins.py
 
 .venv/bin/python:

@@ -55,8 +55,10 @@ def clip_bars(engine: Engine, sizes: PictureBarSizes | None = None) -> tuple[Qua
     blends = blend_drawings(sizes.n_blends, seed=SEED + 1)
     with engine.job("bars"):
         clip = engine.clip()
-        margins_of = {state: _margins(frame, embed_images(clip, images)) for state, images in genuine.items()}
-        blend_margins = _margins(frame, embed_images(clip, blends))
+        margins_of = {
+            state: frame.features.margins(embed_images(clip, images)) for state, images in genuine.items()
+        }
+        blend_margins = frame.features.margins(embed_images(clip, blends))
     bars = [_coverage_bar(f"coverage of genuine {state}s", margins_of[state], 0.87, 0.93) for state in PETS]
     genuine_margins = np.concatenate([margins_of[state] for state in PETS])
     bars.append(
@@ -141,7 +143,7 @@ def _decoder_bars(pipeline: Any, clip: Any, frame: PictureFrame, sizes: PictureB
     genuine = genuine_drawings(sizes.n_genuine // len(PETS), seed=SEED)
     bars = []
     for state, images in genuine.items():
-        margins = _margins(frame, embed_images(clip, through_vae(pipeline, images)))
+        margins = frame.features.margins(embed_images(clip, through_vae(pipeline, images)))
         bars.append(_coverage_bar(f"coverage of genuine {state}s through the autoencoder", margins))
     return bars
 
@@ -172,7 +174,11 @@ def paint_images(pipeline: Any, prompt: str, n: int, *, seed: int) -> list[Image
 def _n_outside(pipeline: Any, clip: Any, frame: PictureFrame, n: int) -> int:
     """Images outside every region, over the three prompts of the paper, same seeds for every checkpoint."""
     return sum(
-        int((_margins(frame, embed_images(clip, paint_images(pipeline, prompt, n, seed=SEED))) <= 0).sum())
+        int(
+            (
+                frame.features.margins(embed_images(clip, paint_images(pipeline, prompt, n, seed=SEED))) <= 0
+            ).sum()
+        )
         for prompt in RATE_PROMPTS
     )
 
@@ -184,11 +190,6 @@ def _frame(engine: Engine) -> PictureFrame:
             f"the preset {engine.preset.name} names no frame: its pictures cannot be judged"
         )
     return frame
-
-
-def _margins(frame: PictureFrame, embeddings: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(n,) nats above the nearest threshold; positive is inside."""
-    return (frame.features.log_densities(embeddings) - frame.features.hcdr.thresholds).max(axis=1)
 
 
 def _judge_pixels(images: Sequence[Image.Image]) -> NDArray[np.float32]:

@@ -9,8 +9,8 @@ from hallulab.cli import main as cli
 from hallulab.errors import HallulabError, RefusedInputError
 
 COMMANDS = (
-    "ask", "paint", "coins", "report", "frame", "score", "frame-table", "detectors", "bounds", "construct", "facts", "train",
-    "bars", "examples", "doctor",
+    "ask", "paint", "coins", "report", "frame", "score", "frame-table", "detectors", "bounds", "construct", "facts",
+    "train", "bars", "examples", "doctor",
 )  # fmt: skip
 
 
