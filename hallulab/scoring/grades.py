@@ -6,6 +6,7 @@ A rule decides only what it can see in the words. What it cannot see is `ungrada
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, get_args
 
 Grade = Literal["correct", "wrong", "abstained", "empty", "ungradable"]
@@ -106,12 +107,12 @@ def grade_answer(
     """
     if not re.search(r"[^\W_]", answer):
         return Graded("empty", "nothing_said")
-    references = [_Reference(text.strip(), "correct") for text in correct_answers]
-    references += [_Reference(text.strip(), "wrong") for text in incorrect_answers]
-    if references and all(_LETTER.fullmatch(reference.text) for reference in references):
+    references = [_Reference(text, "correct") for text in correct_answers]
+    references += [_Reference(text, "wrong") for text in incorrect_answers]
+    if references and all(_LETTER.fullmatch(reference.text.strip()) for reference in references):
         return _by_letter(answer, references)
     words = _Words.of(answer)
-    graded = _by_references(words, [one for one in references if not is_abstention(one.text)])
+    graded = _by_references(words, [one for one in references if not one.is_abstention])
     if graded.rule in ("same_words", "one_side_said", "both_sides_said"):
         return graded
     return Graded("abstained", "abstention") if _abstains(words) else graded
@@ -228,18 +229,30 @@ class _Reference:
     grade: Grade
     """of an answer that says it"""
 
+    @property
+    def is_abstention(self) -> bool:
+        return _read_reference(self.text)[1]
+
+    @property
+    def bare(self) -> tuple[str, ...]:
+        """Its words without a leading article."""
+        return _read_reference(self.text)[0]
+
+
+@lru_cache(maxsize=2**14)  # the same references grade the answers of every checkpoint
+def _read_reference(text: str) -> tuple[tuple[str, ...], bool]:
+    words = _Words.of(text)
+    return words.bare, _abstains(words)
+
 
 def _by_references(words: _Words, references: Sequence[_Reference]) -> Graded:
     if not references:
         return Graded("ungradable", "no_references")
-    bare = [_Words.of(reference.text).bare for reference in references]
-    same = [one for one, own in zip(references, bare, strict=True) if own == words.bare]
+    same = [one for one in references if one.bare == words.bare]
     if len({one.grade for one in same}) == 1:
         return Graded(same[0].grade, "same_words", same[0].text)
     searched = words.without_abstention()
-    said = [
-        (span, one) for one, own in zip(references, bare, strict=True) if own for span in searched.places(own)
-    ]
+    said = [(span, one) for one in references if one.bare for span in searched.places(one.bare)]
     # "New York City" says "New York" as well, but only as a part of it
     whole = [(span, one) for span, one in said if not any(_is_part(span, other) for other, _ in said)]
     if len({one.grade for _, one in whole}) > 1:
@@ -256,7 +269,7 @@ def _is_part(span: tuple[int, int], other: tuple[int, int]) -> bool:
 
 def _by_letter(answer: str, references: Sequence[_Reference]) -> Graded:
     stated = set(_stated_letters(answer))
-    named = [reference for reference in references if reference.text.upper() in stated]
+    named = [reference for reference in references if reference.text.strip().upper() in stated]
     if len(named) != 1:
         return Graded("ungradable", "no_single_letter")
     return Graded(named[0].grade, "one_letter", named[0].text)
