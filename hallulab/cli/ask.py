@@ -1,5 +1,6 @@
-"""`ask`: an answer and its verdict."""
+"""`ask`: an answer and its verdict, and on request its rate, other checkpoints, other words, listed answers."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -25,31 +26,61 @@ def ask(
     top_p: Annotated[float | None, typer.Option(help="Nucleus mass of sampling.")] = None,
     max_new_tokens: Annotated[int | None, typer.Option(help="Longest answer, in tokens.")] = None,
     answer: Annotated[str | None, typer.Option(help="Judge this text instead of an own answer.")] = None,
+    begin: Annotated[
+        str | None, typer.Option(help="How the answer must begin; the rest is the model's.")
+    ] = None,
+    answers: Annotated[
+        int | None, typer.Option(help="Also the hallucination rate: sample up to this many, until decided.")
+    ] = None,
+    compare: Annotated[
+        list[str] | None, typer.Option(help="Also another checkpoint on the same seed; repeat it.")
+    ] = None,
+    choices: Annotated[
+        int | None, typer.Option(help="Also this many likeliest tokens at every place of the answer.")
+    ] = None,
+    propose: Annotated[
+        bool, typer.Option("--propose", help="Also possible answers, found by sampling and grouping.")
+    ] = False,
+    references: Annotated[
+        str | None,
+        typer.Option(help="Also resemblance to the listed answers of a set: misconceptions or truthfulqa."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Ask a fine-tuned Qwen: is its answer a hallucination?"""
     chosen = given(
         checkpoint=checkpoint, seed=seed, n_samples=samples, hdr_mass=hdr_mass, temperature=temperature,
-        top_p=top_p, max_new_tokens=max_new_tokens, answer=answer,
+        top_p=top_p, max_new_tokens=max_new_tokens, answer=answer, begun=begin,
     )  # fmt: skip
     with quiet_stdout():
-        result = _run({"question": question, "states": tuple(state or ()), **chosen})
-    print_json(result.to_json()) if as_json else _print_result(result)
+        engine = start_engine()
+        from hallulab.cli.ask_more import more_about, print_more
+        from hallulab.scoring.words import AskSettings
+        from hallulab.scoring.words import ask as ask_and_judge
+
+        settings = AskSettings(**{"question": question, "states": tuple(state or ()), **chosen})
+        wanted = more_about(
+            engine, settings, n_answers=answers, compared=compare or [], n_choices=choices, proposes=propose,
+            references=references,
+        )  # fmt: skip
+        result = finished(ask_and_judge(engine, settings))
+        more = {name: finished(job(result)) for name, job in wanted.items()}
+    if as_json:
+        print_json(result.to_json() | {name: found.to_json() for name, found in more.items()})
+    else:
+        _print_result(result)
+        for found in more.values():
+            print_more(found)
 
 
-def _run(chosen: dict[str, Any]) -> "AskResult":
-    """The finished job, with a bar on stderr."""
-    engine = start_engine()
-    from hallulab.scoring.words import AskSettings
-    from hallulab.scoring.words import ask as ask_and_judge
-
+def finished(job: Iterator[Any]) -> Any:
+    """What the last progress of a job holds, with a bar on stderr."""
     result = None
     with progress_bar(100, "%") as bar:
-        for progress in ask_and_judge(engine, AskSettings(**chosen)):
+        for progress in job:
             bar.set_description(progress.message)
             bar.update(round(100 * progress.fraction) - bar.n)
             result = progress.result
-    assert result is not None  # the last progress holds it
     return result
 
 
