@@ -185,7 +185,10 @@ def _grade_share(answers: Sequence[ScoredAnswer], grade: Grade) -> GradeShare:
 
 def _by_length(result: ResemblanceResult) -> tuple[LengthBin, ...]:
     """Answers of every checkpoint in bins of length that hold as many answers of all checkpoints together."""
-    compared = [answer for answer in result.answers if answer.resemblance is not None]
+    compared = sorted(
+        (answer for answer in result.answers if answer.resemblance is not None),
+        key=lambda answer: (answer.question_id, answer.seed),
+    )
     if not compared:
         return ()
     lengths = [answer.n_characters for answer in compared]
