@@ -123,8 +123,9 @@ def answer_log_densities(
 def check_text_mass(hdr_mass: float, n_genuine: int) -> None:
     """Refuse a mass that is no share, and one that so few genuine answers per state cannot tell from all of them."""
     check_mass(hdr_mass)
-    # conformal: ⌊(1 − mass)(n + 1)⌋ must be at least 1 for the fewest answers that a followed hint leaves
-    least = math.ceil((1 / (1 - hdr_mass) - 1) / VALID_SHARE_PER_STATE - 1e-6)
+    # ⌊(1 − mass)(n + 1)⌋ must be at least 1 for the fewest valid answers that a followed hint leaves
+    n_valid = math.ceil(1 / (1 - hdr_mass) - 1 - 1e-6)
+    least = math.floor((n_valid - 1) / VALID_SHARE_PER_STATE + 1e-6) + 1
     if n_genuine < least:
         raise RefusedInputError(
             f"expected at least {least} genuine samples per state for an HDR mass of {hdr_mass:g}, got {n_genuine}: "

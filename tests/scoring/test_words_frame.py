@@ -176,7 +176,7 @@ def test_settings_that_cannot_be_used_are_refused(changes: dict, words: str):
         replace(SETTINGS, **changes)
 
 
-@pytest.mark.parametrize(("mass", "least"), [(0.9, 10), (0.95, 22), (0.99, 110)])
+@pytest.mark.parametrize(("mass", "least"), [(0.9, 9), (0.95, 21), (0.99, 109)])
 def test_a_mass_needs_as_many_samples_as_give_it_a_threshold(mass: float, least: int):
     check_text_mass(mass, least)
     with pytest.raises(
@@ -184,9 +184,11 @@ def test_a_mass_needs_as_many_samples_as_give_it_a_threshold(mass: float, least:
     ):
         check_text_mass(mass, least - 1)
     # the fewest that a followed hint leaves: one less, and no answer at all would be outside
-    n_valid = -(-9 * least // 10)
-    assert np.isfinite(conformal_threshold(np.arange(n_valid), mass))
-    assert not np.isfinite(conformal_threshold(np.arange(-(-9 * (least - 1) // 10)), mass))
+    followed = [StateCheck("an otter", n, -(-9 * n // 10), "") for n in (least, least - 1)]
+    assert all(check.is_followed for check in followed)
+    enough, too_few = (conformal_threshold(np.arange(check.n_valid), mass) for check in followed)
+    assert np.isfinite(enough)
+    assert too_few == -np.inf
 
 
 def test_a_mass_that_is_no_share_is_refused():
