@@ -12,7 +12,7 @@ from hallulab.models.diffusion import (
     build_unet,
     load_pipeline,
     load_unet,
-    save_half,
+    save_unet,
     with_unet,
 )
 from tests.tiny_world import SD_SIZE, write_pictures
@@ -40,7 +40,7 @@ def test_the_saved_folder_is_a_plain_diffusers_pipeline_without_pickle(world):
 def test_weights_survive_saving_up_to_half_precision(tmp_path):
     torch.manual_seed(3)
     unet = build_unet(SD_SIZE)
-    save_half(unet, tmp_path)
+    save_unet(unet, {}, tmp_path)
     loaded = load_unet(str(tmp_path))
     assert unet.dtype == loaded.dtype == torch.float32
     for ours, theirs in zip(unet.parameters(), loaded.parameters(), strict=True):
@@ -107,3 +107,16 @@ def test_a_folder_without_a_pipeline_is_refused(tmp_path):
 def test_a_folder_without_weights_is_refused(tmp_path):
     with pytest.raises(RefusedInputError, match=r"expected a \.safetensors file in .*, found none"):
         load_unet(str(tmp_path))
+
+
+def test_a_unet_is_saved_with_other_weights_and_stays_what_it_is(world, tmp_path):
+    unet = load_pipeline(str(world / "sd-tiny")).unet
+    before = {name: tensor.clone() for name, tensor in unet.state_dict().items()}
+    save_unet(unet, {"conv_in.bias": torch.full_like(unet.conv_in.bias, 7)}, tmp_path / "saved")
+    assert all(torch.equal(tensor, before[name]) for name, tensor in unet.state_dict().items())
+    assert str(world) not in (tmp_path / "saved" / "config.json").read_text()
+    saved = load_unet(str(tmp_path / "saved")).state_dict()
+    assert saved.pop("conv_in.bias").tolist() == [7.0] * len(before["conv_in.bias"])
+    assert all(
+        torch.equal(tensor, before[name]) for name, tensor in saved.items()
+    )  # sd-tiny is in half precision

@@ -211,8 +211,8 @@ tune_checkpoints(
 
 def long_run() -> UnetTuning:
     """Long enough to be killed in its middle."""
-    loop = replace(LOOP, n_steps=150, save_every_steps=10)
-    return replace(SETTINGS, loop=loop, checkpoint_steps=(20, 150))
+    loop = replace(LOOP, n_steps=50, save_every_steps=5)
+    return replace(SETTINGS, loop=loop, checkpoint_steps=(10, 50))
 
 
 def test_a_killed_process_ends_where_an_unbroken_one_does(folder, tune, tmp_path):
@@ -220,11 +220,11 @@ def test_a_killed_process_ends_where_an_unbroken_one_does(folder, tune, tmp_path
     arguments = [sys.executable, "-c", KILLED_RUN, str(folder), str(killed), str(torch.get_num_threads())]
     process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
-    while steps_done(killed / "training") < 30 and process.poll() is None and time.monotonic() < deadline:
+    while steps_done(killed / "training") < 10 and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    assert 30 <= steps_done(killed / "training") < 150
+    assert 10 <= steps_done(killed / "training") < 50
     tune("killed", long_run())
     tune("whole", long_run())
     assert_same_state(killed, tmp_path / "whole")
@@ -258,7 +258,8 @@ def test_a_run_goes_on_from_the_state_of_any_checkpoint(tune, tmp_path):
     (states / "step-0004.safetensors").replace(states / "last.safetensors")
     assert steps_done(tmp_path / "run" / "training") == 4
     tune("run", settings)
-    assert all(torch.equal(state_of(tmp_path / "run")[name], tensor) for name, tensor in expected.items())
+    found = state_of(tmp_path / "run")
+    assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
 
 
 def test_a_run_holds_no_pickle(tune, tmp_path):
