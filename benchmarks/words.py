@@ -35,7 +35,7 @@ from hallulab.engine.presets import load_preset  # noqa: E402
 from hallulab.engine.quiet import quiet_libraries  # noqa: E402
 from hallulab.engine.word_batches import answer_batches  # noqa: E402
 from hallulab.engine.words import GenerationSettings  # noqa: E402
-from hallulab.errors import RefusedInputError  # noqa: E402
+from hallulab.errors import HallulabError  # noqa: E402
 from hallulab.experiments.words_resemblance import null_questions, run_words_resemblance  # noqa: E402
 from hallulab.experiments.words_resemblance_run import (  # noqa: E402
     ScoredAnswer,
@@ -233,7 +233,7 @@ def asked_questions(arguments: argparse.Namespace) -> tuple[ReferencedQuestion, 
     """The questions, or exit with the reason why not."""
     try:
         every = load_question_set("truthfulqa", arguments.csv)
-    except RefusedInputError as error:
+    except HallulabError as error:
         sys.exit(f"words.py: {error}")
     n = min(arguments.questions or len(every), len(every))
     return tuple(every[place * len(every) // n] for place in range(n))
