@@ -17,7 +17,7 @@ from hallulab.reports.static_figures import PNG_DPI, STYLE
 
 Mark = Literal["line", "dashed", "dotted", "point", "tick", "bar"]
 DASHES = {"line": ("solid", "-"), "dashed": ("dash", "--"), "dotted": ("dot", ":")}
-HEIGHT_PX, PX_PER_IN, WIDTH_IN = 400, 92.0, 6.6
+HEIGHT_PX, PX_PER_IN, WIDTH_IN = 440, 92.0, 6.6
 
 
 @dataclass(frozen=True)

@@ -52,14 +52,18 @@ def sizes_chart(result: FactsResult) -> Chart:
         title="The calibrated memoriser as training grows, between the bounds of Theorem 2",
         caption=(
             "Error rate of the memoriser, the singleton rate that predicts it, and the bounds from the training data "
-            "alone, each valid with probability 99 %. A bound outside 0 to 1 says nothing and leaves the picture."
+            "alone, each valid with probability 99 %. A bound outside 0 to 1 says nothing and is not drawn."
         ),
         series=(
             Series("error rate, measured", n, [row.err for row in rows], OUTSIDE),
             Series("singleton rate", n, [row.singleton_rate for row in rows], SEEN, "dotted"),
-            Series("paper: at least", n, [row.paper_lower_bound for row in rows], PAPER, "dashed"),
+            Series(
+                "paper: at least", n, [_if_above_0(row.paper_lower_bound) for row in rows], PAPER, "dashed"
+            ),
             Series("paper: at most", n, [row.paper_upper_bound for row in rows], PAPER),
-            Series("sharper: at least", n, [row.sharp_lower_bound for row in rows], SHARP, "dashed"),
+            Series(
+                "sharper: at least", n, [_if_above_0(row.sharp_lower_bound) for row in rows], SHARP, "dashed"
+            ),
             Series("sharper: at most", n, [row.sharp_upper_bound for row in rows], SHARP),
         ),
         x_title="training samples N",
@@ -115,6 +119,10 @@ def training_chart(result: FactsResult) -> Chart:
         y_title="share",
         y_range=(-0.02, 1.02),
     )
+
+
+def _if_above_0(bound: float) -> float | None:
+    return bound if bound > 0 else None
 
 
 def _epochs(name: str, rows: tuple[LearnerRow, ...], field: str, colour: str) -> Series:

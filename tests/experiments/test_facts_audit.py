@@ -8,10 +8,10 @@ from hallulab.experiments.facts_run import FactsSettings
 
 KINDS = (
     # in these the paper's lower bound says something: all prompts alike, more of them than samples
-    (150, FactsSettings(world=WorldSettings(n_prompts=60_000, zipf_exponent=0, answer_rate=1.0), n_samples=25_000)),
-    (150, FactsSettings(world=WorldSettings(n_prompts=20_000, zipf_exponent=0.7), n_samples=20_000)),
-    (350, FactsSettings(world=WorldSettings(n_prompts=800, rarest_answer_rate=0.2), n_samples=1_000)),
-    (350, FactsSettings(world=WorldSettings(n_prompts=50, n_answers=30, fewest_answers=20), n_samples=60)),
+    (80, FactsSettings(world=WorldSettings(n_prompts=60_000, zipf_exponent=0, answer_rate=1.0), n_samples=25_000)),
+    (80, FactsSettings(world=WorldSettings(n_prompts=20_000, zipf_exponent=0.7), n_samples=20_000)),
+    (420, FactsSettings(world=WorldSettings(n_prompts=800, rarest_answer_rate=0.2), n_samples=1_000)),
+    (420, FactsSettings(world=WorldSettings(n_prompts=50, n_answers=30, fewest_answers=20), n_samples=60)),
 )  # fmt: skip
 
 
@@ -33,7 +33,7 @@ def test_the_bounds_are_not_silent_where_it_matters(audits):
     assert rows["sharp_lower", "memoriser"].mean_bound > 5 * rows["paper_lower", "memoriser"].mean_bound
     assert rows["sharp_lower", "memoriser"].mean_bound < rows["sharp_lower", "memoriser"].mean_err
     zipf = {(row.bound, row.learner): row for row in audits[1].rows}
-    assert zipf["paper_lower", "memoriser"].n_silent == 150
+    assert zipf["paper_lower", "memoriser"].n_silent == 80
     assert zipf["sharp_lower", "memoriser"].n_silent == 0
 
 
@@ -56,6 +56,6 @@ def test_intervals_of_the_missing_mass(audits):
 
 def test_json_counts_what_the_rows_count(audits):
     found = audits[3].to_json()
-    assert found["n_worlds"] == 350
-    assert {row["n_worlds"] for row in found["table"]} == {350}
+    assert found["n_worlds"] == 420
+    assert {row["n_worlds"] for row in found["table"]} == {420}
     assert found["needed_constant"] < found["paper_constant"]
