@@ -48,7 +48,7 @@ def ratios_on_nulls(rows: Sequence[RatioOnNull]) -> go.Figure:
             line={"color": row.colour, "width": 3}, marker={"size": [0.1, 13], "symbol": "diamond"},
             hovertemplate=f"this question: {row.ratio:.2f}<extra></extra>", showlegend=False, row=place, col=1,
         )  # fmt: skip
-    figure.update_xaxes(range=[0, high])
+    figure.update_xaxes(range=[0, 1.02 * high])
     figure.update_xaxes(title_text="Gestalt ratio: share of matching letters", row=len(rows), col=1)
     figure.update_yaxes(title_text="questions", title_standoff=4, nticks=3, rangemode="tozero")
     figure.update_annotations(x=0, xanchor="left", font={"size": 13})

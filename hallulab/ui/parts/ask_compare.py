@@ -99,8 +99,8 @@ def build_compare_panel(session: Session, inputs: AskInputs) -> None:
     with gr.Accordion(TITLE, open=False):
         gr.HTML(NOTE)
         with gr.Row():
-            first = gr.Dropdown(names, value=base, label="Left", min_width=140)
-            second = gr.Dropdown(names, value=tuned, label="Right", min_width=140)
+            first = gr.Dropdown(names, value=base, label="First", min_width=240)
+            second = gr.Dropdown(names, value=tuned, label="Second", min_width=240)
         with gr.Row():
             start = gr.Button("Compare on the same seed", variant="primary", scale=3)
             stop = gr.Button("Stop comparing", variant="stop", scale=1, interactive=False)

@@ -5,6 +5,7 @@ from hallulab.reports.figures import NEUTRAL, OUTSIDE
 ASK_CSS = f"""
 .hl-said {{ font-size: 1.05rem; line-height: 1.55; margin: 2px 0 8px; white-space: pre-wrap; overflow-wrap: anywhere; }}
 .hl-said mark {{ background: color-mix(in srgb, {OUTSIDE} 28%, transparent); color: inherit; border-radius: 3px; }}
+.gradio-container .label-wrap > span:first-child {{ text-align: left; }}
 .hl-answer [data-place] {{ cursor: pointer; border-radius: 3px; }}
 .hl-answer [data-place]:hover {{ box-shadow: inset 0 -2px 0 var(--color-accent); }}
 .hl-answer [data-place]:focus-visible, .hl-choice:focus-visible {{

@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from hallulab.densities.hcdr import Verdict
 from hallulab.records import as_plain
 from hallulab.reports.figures import INSIDE, NEUTRAL, OUTSIDE
 from hallulab.scoring.words import AskSettings
@@ -107,19 +108,11 @@ def answers_table(result: RateResult) -> str:
     verdicts = dict(zip(result.answers, result.verdicts, strict=True))
     rows = ""
     for answer, n in counts.most_common():
-        verdict = verdicts[answer]
-        if verdict is None:
-            cell, margin = "<td>empty</td>", "–"
-        else:
-            css, word = (
-                ("hl-out", "✕ hallucination") if verdict.is_hallucination else ("hl-in", "✓ plausible")
-            )
-            cell, margin = f'<td class="{css}">{word}</td>', f"{verdict.margin_nats:+.1f}"
         text = escape(answer) or "(nothing)"
-        rows += f'<tr><td class="hl-wide">{text}</td><td>{n}</td>{cell}<td>{margin}</td></tr>'
+        rows += f'<tr><td class="hl-wide">{text}</td><td>{n}</td>{_verdict_cell(verdicts[answer])}</tr>'
     return (
         '<div class="hl-scroll"><table class="hl-table"><thead><tr><th>answer</th><th>times</th><th>verdict</th>'
-        f"<th>margin (nats)</th></tr></thead><tbody>{rows}</tbody></table></div>"
+        f"</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 
 
@@ -163,6 +156,13 @@ def build_rate_panel(session: Session, inputs: AskInputs) -> None:
         decide_rate_again, [result, inputs.hdr_mass], [card, table, record],
         trigger_mode="always_last", **UNQUEUED,
     )  # fmt: skip
+
+
+def _verdict_cell(verdict: Verdict | None) -> str:
+    if verdict is None:
+        return "<td>empty</td>"
+    css, word = ("hl-out", "✕ hallucination") if verdict.is_hallucination else ("hl-in", "✓ plausible")
+    return f'<td class="{css}">{word}<small>{verdict.margin_nats:+.1f} nats</small></td>'
 
 
 def _decision(result: RateResult, is_stopped: bool) -> tuple[str, str]:

@@ -142,9 +142,9 @@ def finding_sentence(result: ReferencedAnswer) -> str:
         f"{'right' if side == 'wrong' else 'wrong'} one)."
     )
     second = (
-        f"{nearer.n_as_alike} of {n} other questions’ {side} answers are at least as like it"
+        f"{nearer.n_as_alike} of {n} other questions’ {side} answers are at least as much like it"
         if nearer.n_as_alike
-        else f"None of {n} other questions’ {side} answers is as like it"
+        else f"None of {n} other questions’ {side} answers is as much like it"
     )
     meaning = ", so this resemblance says nothing about the question." if result.finding == "chance" else "."
     return f"{first} {second}{meaning} {grade}"
@@ -216,5 +216,5 @@ def build_references_panel(session: Session, inputs: AskInputs) -> None:
 
 
 def _row(side: str, likeness: Likeness, colour: str) -> RatioOnNull:
-    title = f"{side} answers: ◆ this question {likeness.ratio:.2f}, grey: {len(likeness.null)} others"
+    title = f"{side} answers: ◆ here {likeness.ratio:.2f}, grey elsewhere"
     return RatioOnNull(title, likeness.ratio, likeness.null, colour)

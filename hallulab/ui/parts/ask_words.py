@@ -141,8 +141,8 @@ def branched(branching: Branching | None, place: int | None, hdr_mass: float) ->
 def _words_note(forced: int) -> str:
     if forced >= 0:
         return (
-            f"You chose the framed word (number {forced + 1}); what follows it is the model’s own, drawn with the same "
-            "random numbers. Click any word to go on from there."
+            "You chose the framed word; what follows it is the model’s own, drawn with the same random numbers. Click "
+            "any word to go on from there."
         )
     return "Click a word to see what else could stand there. Marked words were unlikely."
 

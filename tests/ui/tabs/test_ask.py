@@ -141,7 +141,7 @@ def test_a_clicked_word_shows_what_else_could_stand_there_and_a_chosen_one_makes
     assert ids[:2] == [token.token_id for token in result.tokens[:2]]
     assert ids[2] == branching.choices.choices[other].token_id
     assert branch[0].count("hl-forced") == 1
-    assert "You chose the framed word (number 3)" in branch[0]
+    assert "You chose the framed word" in branch[0]
     # a branch of the branch still leads back to the first answer
     *_, (_, again) = open_choices(session, written, branching, 4)
     assert go_back(again, 0.5)[5].answer == result.answer
