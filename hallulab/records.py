@@ -13,8 +13,8 @@ from typing import Any
 from hallulab.errors import RefusedInputError
 
 RECORDED_LIBRARIES = (
-    "accelerate", "cydifflib", "diffusers", "gradio", "numpy", "open_clip_torch", "peft",
-    "scikit-learn", "scipy", "tokenizers", "torch", "transformers",
+    "accelerate", "cydifflib", "datasets", "diffusers", "gradio", "numpy", "open_clip_torch", "peft",
+    "scikit-learn", "scipy", "tokenizers", "torch", "transformers", "trl",
 )  # fmt: skip
 CARD_FILES = ("README.md", "card.json")
 

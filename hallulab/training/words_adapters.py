@@ -229,6 +229,12 @@ class _CellTraining:
         settings, seed = self._settings, self._cell.seed
         epochs = [epoch_dialogues(settings, seed, epoch) for epoch in range(n_done, settings.n_epochs)]
         self._check_lengths(loaded, [dialogue for epoch in epochs for dialogue in epoch])
+        arguments = self._trainer_arguments()
+        if arguments.n_gpu > 1 or arguments.world_size > 1:
+            raise RefusedInputError(
+                f"expected one process on one device, got {arguments.world_size} with {arguments.n_gpu} GPUs: set "
+                "CUDA_VISIBLE_DEVICES=0 and start it without a launcher"
+            )
         n_steps = -(-len(epochs[0]) // settings.batch_size)
         warm = settings.warmup_steps
         schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -236,7 +242,7 @@ class _CellTraining:
         )
         trainer = SFTTrainer(
             model=self._model,
-            args=self._trainer_arguments(),
+            args=arguments,
             train_dataset=Dataset.from_list([_as_messages(d) for epoch in epochs for d in epoch]),
             processing_class=loaded.tokenizer,
             optimizers=(self._optimizer, schedule),
@@ -245,7 +251,8 @@ class _CellTraining:
         tokens: Any = trainer.train_dataset
         starts = range(0, len(tokens), len(epochs[0]))
         name = self._cell.folder_name(settings.n_epochs)
-        for epoch, start in enumerate(tqdm(starts, desc=name), start=n_done + 1):
+        bar = tqdm(starts, desc=name, initial=n_done, total=settings.n_epochs)
+        for epoch, start in enumerate(bar, start=n_done + 1):
             trainer.train_dataset = tokens.select(range(start, start + len(epochs[0])))
             yield epoch, float(trainer.train().training_loss)
 

@@ -192,6 +192,38 @@ def test_what_is_finished_is_not_trained_again(trained, base, n_trained):
     assert n_trained == []
 
 
+def test_the_shipped_adapters_are_what_the_command_makes_from_this_base_and_these_questions(monkeypatch):
+    monkeypatch.setattr(words_adapters, "known_questions", known_questions)
+
+    def refuse(_):
+        raise AssertionError("an adapter is missing, damaged or of other settings: train it again")
+
+    # the first thing a training does that finds work to do
+    monkeypatch.setattr(words_adapters._CellTraining, "_load_base", refuse)
+    checkpoints = Path(__file__).parents[2] / "checkpoints"
+    adapters = train_adapters(
+        SMALL_WORLD_ADAPTERS,
+        base=checkpoints / "qwen-mini",
+        out=checkpoints / "qwen-mini-open-ended",
+        work=checkpoints,
+        command="",
+    )
+    assert [a.path.name for a in adapters] == [f"seed{s}-epoch{e}" for s in (1, 2) for e in (2, 3, 4)]
+
+
+def test_several_devices_are_refused(base, tmp_path, monkeypatch):
+    real = words_adapters._CellTraining._trainer_arguments
+
+    def two_gpus(self):
+        arguments = real(self)
+        arguments._n_gpu = 2
+        return arguments
+
+    monkeypatch.setattr(words_adapters._CellTraining, "_trainer_arguments", two_gpus)
+    with pytest.raises(RefusedInputError, match="one process on one device, got 1 with 2 GPUs"):
+        train(TINY, base, tmp_path)
+
+
 def test_a_damaged_adapter_is_trained_again(base, tmp_path, n_trained):
     (adapter,) = train(TINY, base, tmp_path)
     (adapter.path / "adapter_model.safetensors").write_bytes(b"damaged")
