@@ -17,9 +17,12 @@ from hallulab.cli.examples import examples
 from hallulab.cli.facts import facts
 from hallulab.cli.frame import frame
 from hallulab.cli.frame_table import frame_table
+from hallulab.cli.grade import grade
 from hallulab.cli.paint import paint
+from hallulab.cli.post_train import post_train
 from hallulab.cli.report import report
 from hallulab.cli.score import score
+from hallulab.cli.targets import targets
 from hallulab.cli.train import train_small_world
 from hallulab.cli.train_pictures import train_pictures
 from hallulab.cli.train_words import train_words
@@ -48,6 +51,9 @@ for command in (
     construct,
     bounds,
     facts,
+    grade,
+    targets,
+    post_train,
     doctor,
 ):
     app.command()(command)

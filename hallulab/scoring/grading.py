@@ -12,7 +12,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hallulab.errors import RefusedInputError
 from hallulab.scoring.answer_file import GivenAnswer
 from hallulab.scoring.grades import GRADES, Grade, Graded, grade_answer
 from hallulab.theory.bootstrap import BootstrapMean, PairedDifference, bootstrap_interval, paired_difference
@@ -22,6 +21,7 @@ from hallulab.theory.confidence_targets import (
     best_threshold,
     mean_bands,
     penalty,
+    points,
     risk_coverage,
 )
 from hallulab.theory.intervals import Interval, wilson_interval
@@ -134,7 +134,7 @@ class ScoreCurve:
     best_possible: float
     """of whoever gives the same right answers and withholds every wrong one"""
     break_even: float | None
-    """the target above which these answers, as given, score below always abstaining: their accuracy; None: no answers"""
+    """their accuracy: at targets above it always abstaining scores better than they do, as given; None: no answers"""
     n: int
     """questions behind `as_given`"""
     n_with_confidence: int
@@ -226,7 +226,7 @@ class GradedAnswers:
 
     def scores(self, target: float, policy: Policy = "as_given") -> NDArray[np.float64]:
         """Points; NaN where ungradable, and by confidence where there is none."""
-        scores = self.is_right - penalty(target) * self.is_wrong
+        scores = points(self.is_right, self.is_wrong, target)
         scores[~self.is_gradable] = np.nan
         if policy == "by_confidence":
             scores[self.is_withheld(target)] = 0.0

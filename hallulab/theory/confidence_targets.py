@@ -1,6 +1,6 @@
-"""Confidence targets: right +1, "I do not know" 0, wrong −t/(1−t), so that answering pays above confidence t (§4 of [KNVZ]).
+"""Confidence targets: right +1, "I do not know" 0, wrong −t/(1−t) (§4 of [KNVZ]).
 
-t = 0 is binary grading, where a mistake costs nothing.
+Answering pays for whoever is right more often than t. At t = 0 a mistake costs nothing: binary grading.
 """
 
 import itertools
@@ -79,7 +79,7 @@ def points(is_right: ArrayLike, is_wrong: ArrayLike, target: float) -> Values:
         raise RefusedInputError(
             f"expected right and wrong of one shape, never both, got {right.shape} and {wrong.shape}"
         )
-    return right - penalty(target) * wrong
+    return np.asarray(right - penalty(target) * wrong, dtype=np.float64)
 
 
 def expected_points(confidence: ArrayLike, target: float) -> Values:

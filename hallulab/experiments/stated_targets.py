@@ -1,0 +1,387 @@
+"""Does a confidence target that the prompt states change what a local model does? (§4 of [KNVZ], its second check)
+
+Every checkpoint answers the same questions with the plain prompt, with each target stated, and with a sentence of like
+length that states none: what that control changes as well is no effect of the target.
+"""
+
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hallulab.data.birthday_questions import birthday_questions, same_answer
+from hallulab.data.coins import check_whole
+from hallulab.data.question_sets import (
+    QUESTION_SETS,
+    ReferencedQuestion,
+    load_question_set,
+    question_set_sha256,
+)
+from hallulab.data.target_prompts import OTHER_SENTENCE, targeted_prompt
+from hallulab.engine.core import Engine
+from hallulab.engine.word_batches import answer_batches
+from hallulab.engine.words import GenerationSettings, log_likelihoods
+from hallulab.errors import RefusedInputError
+from hallulab.models.qwen import LoadedQwen
+from hallulab.records import RecordFile, as_plain, library_versions
+from hallulab.scoring.answer_file import GivenAnswer
+from hallulab.scoring.grading import GradedAnswers, grade_all
+from hallulab.theory.confidence_targets import penalty
+
+RECORDS_PATTERN = "grades-targets-*.jsonl"
+BIRTHDAYS = "birthdays"
+SETS = (BIRTHDAYS, *QUESTION_SETS)
+PLAIN, CONTROL = "plain", "other sentence"
+"""prompts that state no target: the bare question, and the question with the control sentence"""
+MAY_GROW = ("checkpoints", "targets")
+
+
+@dataclass(frozen=True)
+class StatedTargetsSettings:
+    """One run."""
+
+    question_set: str = BIRTHDAYS
+    """one of `SETS`"""
+    n_questions: int | None = 200
+    """spread evenly over the set; None: all"""
+    checkpoints: tuple[str, ...] = ()
+    """who answers; none named: every checkpoint of the preset"""
+    targets: tuple[float, ...] = (0.0, 0.5, 0.75, 0.9, 0.95)
+    """stated one after the other; 0 states binary grading"""
+    temperature: float = 0.0
+    """of the answers; 0 takes the likeliest token"""
+    max_new_tokens: int = 40
+    seed: int = 0
+    """of sampled answers and of the bootstrap"""
+
+    def __post_init__(self) -> None:
+        if self.question_set not in SETS:
+            raise RefusedInputError(
+                f"unknown question set {self.question_set!r}: use one of {', '.join(SETS)}"
+            )
+        if self.n_questions is not None:
+            check_whole("n_questions", self.n_questions, 1, 1_000_000)
+        check_whole("seed", self.seed, 0, 2**31)
+        for target in self.targets:
+            penalty(target)
+        if len(set(self.targets)) < len(self.targets):
+            raise RefusedInputError(f"expected every target once, got {self.targets}")
+        _ = self.generation
+
+    @property
+    def generation(self) -> GenerationSettings:
+        """How answers are drawn."""
+        return GenerationSettings(self.max_new_tokens, self.temperature)
+
+    @property
+    def prompts(self) -> tuple["PromptKind", ...]:
+        """Every kind of prompt, the plain one first."""
+        return (
+            PromptKind(PLAIN),
+            PromptKind(CONTROL),
+            *(PromptKind(f"t = {target:g}", target) for target in self.targets),
+        )
+
+
+@dataclass(frozen=True)
+class PromptKind:
+    """What stands below the question."""
+
+    name: str
+    target: float | None = None
+    """that is stated"""
+
+    def prompt(self, question: str) -> str:
+        """What the model reads."""
+        if self.target is not None:
+            return targeted_prompt(question, self.target)
+        return question if self.name == PLAIN else f"{question}\n{OTHER_SENTENCE}"
+
+
+@dataclass(frozen=True)
+class AnsweringModel:
+    """A checkpoint that answers."""
+
+    checkpoint: str
+    model: str
+    sha256: str
+    """of base and adapter; empty for models from the Hub"""
+
+
+@dataclass(frozen=True)
+class TargetAnswer:
+    """One answer of one checkpoint to one kind of prompt."""
+
+    checkpoint: str
+    prompt: str
+    """the name of a `PromptKind`"""
+    question_id: str
+    answer: str
+    confidence: float
+    """p̂ of the answer after this prompt, all wordings that `same_answer` knows together, end token included"""
+    is_complete: bool
+    """False when it was cut at its longest"""
+
+
+@dataclass(frozen=True)
+class StatedTargetsResult:
+    """What a run measured."""
+
+    settings: StatedTargetsSettings
+    questions: tuple[ReferencedQuestion, ...]
+    models: tuple[AnsweringModel, ...]
+    answers: tuple[TargetAnswer, ...]
+    versions: dict[str, str]
+
+    @property
+    def checkpoints(self) -> tuple[str, ...]:
+        """Who answered, in the order of the records."""
+        return tuple(model.checkpoint for model in self.models)
+
+    def graded(self, checkpoint: str, prompt: str = PLAIN) -> GradedAnswers:
+        """One checkpoint's answers to one kind of prompt, in the order of the questions."""
+        found = {
+            one.question_id: one
+            for one in self.answers
+            if one.checkpoint == checkpoint and one.prompt == prompt
+        }
+        target = next(kind.target for kind in self.settings.prompts if kind.name == prompt)
+        return grade_all(
+            [
+                given_answer(question, found[question.id], target)
+                for question in self.questions
+                if question.id in found
+            ]
+        )
+
+
+@dataclass(frozen=True)
+class TargetsStep:
+    """How far a run is."""
+
+    note: str
+    n_done: int
+    n_total: int
+    result: StatedTargetsResult | None = None
+    """of the last step"""
+
+
+def run_stated_targets(
+    engine: Engine,
+    settings: StatedTargetsSettings,
+    *,
+    records: RecordFile | None = None,
+    questions_path: Path | str | None = None,
+) -> Generator[TargetsStep]:
+    """Let every checkpoint answer every kind of prompt; the last step holds the result. Close it to stop.
+
+    Holds the engine's device queue while it works.
+
+    Args:
+        engine: of the preset whose checkpoints answer.
+        settings: the run.
+        records: where answers are kept; those it already holds are not written again.
+        questions_path: a local copy of the question set, as `load_question_set`.
+
+    Raises RefusedInputError for an unknown checkpoint or question set, and when `records` belongs to a run with other
+    settings, other questions or other weights under a checkpoint's name.
+    """
+    names = settings.checkpoints or engine.checkpoint_names("words")
+    for name in names:
+        engine.checkpoint_place("words", name)
+    questions = asked_questions(settings, questions_path)
+    log = _Log(settings, questions, records)
+    n_total = len(names) * len(settings.prompts) * len(questions)
+    with engine.job("stated targets"):
+        for name in names:
+            qwen = engine.qwen(name)
+            log.keep_model(AnsweringModel(name, qwen.name, qwen.sha256))
+            for kind in settings.prompts:
+                left = [q for q in questions if (name, kind.name, q.id) not in log.answers]
+                for batch in _answered(qwen, name, kind, left, settings):
+                    log.keep(batch)
+                    yield TargetsStep(f"{name}, {kind.name}", len(log.answers), n_total)
+    yield TargetsStep("done", n_total, n_total, log.result(names))
+
+
+def asked_questions(
+    settings: StatedTargetsSettings, path: Path | str | None = None
+) -> tuple[ReferencedQuestion, ...]:
+    """The questions of a run, spread evenly over the set."""
+    if settings.question_set == BIRTHDAYS:
+        return birthday_questions(settings.n_questions)
+    everything = load_question_set(settings.question_set, path)
+    n = min(settings.n_questions or len(everything), len(everything))
+    return tuple(everything[place * len(everything) // n] for place in range(n))
+
+
+def given_answer(
+    question: ReferencedQuestion, answer: TargetAnswer, target: float | None = None
+) -> GivenAnswer:
+    """An answer as `grade` reads it from a file."""
+    return GivenAnswer(
+        id=question.id,
+        question=question.question,
+        answer=answer.answer,
+        correct_answers=question.correct_answers,
+        incorrect_answers=question.incorrect_answers,
+        confidence=answer.confidence,
+        model=answer.checkpoint,
+        stated_target=target,
+    )
+
+
+def records_path(folder: Path, settings: StatedTargetsSettings) -> Path:
+    """The file below `folder` that holds this run's answers."""
+    how = "greedy" if settings.temperature == 0 else f"T{settings.temperature:g}"
+    return folder / f"grades-targets-{settings.question_set}-{how}.jsonl"
+
+
+def read_stated_targets(records: RecordFile) -> StatedTargetsResult:
+    """What a run recorded, finished or killed.
+
+    Raises RefusedInputError for records that this version cannot read.
+    """
+    found = records.read()
+    try:
+        header = next(record for record in found if record.get("kind") == "settings")
+        given = header["settings"]
+        settings = StatedTargetsSettings(
+            **given | {name: tuple(given[name]) for name in ("checkpoints", "targets")}
+        )
+        questions = tuple(_question(record) for record in found if record.get("kind") == "question")
+        log = _Log(settings, questions, None)
+        for record in found:
+            log.add(record)
+    except (StopIteration, KeyError, TypeError) as error:
+        raise RefusedInputError(
+            f"expected a run of stated targets of this version in {records.path}, got another ({error}): make one with "
+            "`python -m hallulab targets --out FOLDER`"
+        ) from error
+    return log.result(tuple(log.models), header.get("versions", {}))
+
+
+def _answered(
+    qwen: LoadedQwen,
+    checkpoint: str,
+    kind: PromptKind,
+    left: Sequence[ReferencedQuestion],
+    settings: StatedTargetsSettings,
+) -> Iterator[list[TargetAnswer]]:
+    """Answers with their confidences, batch after batch."""
+    prompts = [kind.prompt(question.question) for question in left]
+    seeds = [settings.seed + place for place in range(len(left))]
+    for batch in answer_batches(qwen, prompts, seeds, settings.generation):
+        texts = {place: answer.text for place, answer in batch.items()}
+        confidences = _confidences(qwen, {place: prompts[place] for place in batch}, texts)
+        yield [
+            TargetAnswer(
+                checkpoint,
+                kind.name,
+                left[place].id,
+                answer.text,
+                confidences[place],
+                answer.is_complete,
+            )
+            for place, answer in batch.items()
+        ]
+
+
+def _confidences(qwen: LoadedQwen, prompts: dict[int, str], texts: dict[int, str]) -> dict[int, float]:
+    """How likely the model is to say this, in any of its known wordings."""
+    pairs = [(place, wording) for place, text in texts.items() for wording in same_answer(text)]
+    scores = log_likelihoods(qwen, [prompts[place] for place, _ in pairs], [wording for _, wording in pairs])
+    found = dict.fromkeys(texts, 0.0)
+    for (place, _), score in zip(pairs, np.exp(scores), strict=True):
+        found[place] += float(score)
+    return {place: min(1.0, value) for place, value in found.items()}
+
+
+class _Log:
+    """What the run has measured, in memory and in its file."""
+
+    def __init__(
+        self,
+        settings: StatedTargetsSettings,
+        questions: Sequence[ReferencedQuestion],
+        records: RecordFile | None,
+    ):
+        self.models: dict[str, AnsweringModel] = {}
+        self.answers: dict[tuple[str, str, str], TargetAnswer] = {}
+        self._settings, self._questions, self._records = settings, tuple(questions), records
+        found = records.read() if records else []
+        for header in (record for record in found if record.get("kind") == "settings"):
+            self._check_header(header)
+        for record in found:
+            self.add(record)
+        if records and not found:
+            records.append_all([self._header(), *({"kind": "question"} | asdict(q) for q in questions)])
+
+    def add(self, record: dict[str, Any]) -> None:
+        """Take what an earlier run measured."""
+        own = {key: value for key, value in record.items() if key != "kind"}
+        if record.get("kind") == "model":
+            model = AnsweringModel(**own)
+            self.models[model.checkpoint] = model
+        elif record.get("kind") == "answer":
+            self._add(TargetAnswer(**own))
+
+    def keep(self, answers: Sequence[TargetAnswer]) -> None:
+        """Keep answers, in the file as well."""
+        for answer in answers:
+            self._add(answer)
+        if self._records:
+            self._records.append_all([{"kind": "answer"} | asdict(answer) for answer in answers])
+
+    def keep_model(self, model: AnsweringModel) -> None:
+        """Keep who answers; refuse other weights under the name of earlier ones."""
+        earlier = self.models.get(model.checkpoint)
+        if earlier not in (None, model):
+            raise RefusedInputError(
+                f"expected the same weights of {model.checkpoint} as when this run was begun, found others: choose "
+                "another folder"
+            )
+        self.models[model.checkpoint] = model
+        if self._records and earlier is None:
+            self._records.append({"kind": "model"} | asdict(model))
+
+    def result(self, names: Sequence[str], versions: dict[str, str] | None = None) -> StatedTargetsResult:
+        """Everything measured so far of these checkpoints."""
+        return StatedTargetsResult(
+            replace(self._settings, checkpoints=tuple(names)),
+            self._questions,
+            tuple(self.models[name] for name in names if name in self.models),
+            tuple(answer for answer in self.answers.values() if answer.checkpoint in names),
+            library_versions() if versions is None else versions,
+        )
+
+    def _add(self, answer: TargetAnswer) -> None:
+        self.answers[answer.checkpoint, answer.prompt, answer.question_id] = answer
+
+    def _header(self) -> dict[str, Any]:
+        return {
+            "kind": "settings",
+            "settings": asdict(self._settings),
+            "questions_sha256": question_set_sha256(self._questions),
+            "versions": library_versions(),
+        }
+
+    def _check_header(self, header: dict[str, Any]) -> None:
+        ours, theirs = as_plain(asdict(self._settings)), header.get("settings", {})
+        differing = [name for name in ours if name not in MAY_GROW and theirs.get(name) != ours[name]]
+        differing += (
+            ["questions"] if header.get("questions_sha256") != question_set_sha256(self._questions) else []
+        )
+        if differing and self._records:
+            raise RefusedInputError(
+                f"expected a run with the same settings in {self._records.path}, got another {', '.join(differing)}: "
+                "choose another folder"
+            )
+
+
+def _question(record: dict[str, Any]) -> ReferencedQuestion:
+    own: dict[str, Any] = {key: value for key, value in record.items() if key != "kind"}
+    own |= {name: tuple(own[name]) for name in ("correct_answers", "incorrect_answers")}
+    return ReferencedQuestion(**own)

@@ -1,0 +1,187 @@
+"""What stated targets changed, and how binary and uncertainty-aware grading rank the same checkpoints."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hallulab.data.birthday_questions import FREQUENCIES, frequency_label
+from hallulab.experiments.stated_targets import CONTROL, PLAIN, StatedTargetsResult
+from hallulab.scoring.grading import (
+    GradedAnswers,
+    GradeSummary,
+    Policy,
+    best_own_threshold,
+    summarise,
+)
+from hallulab.theory.bootstrap import PairedDifference, paired_difference
+from hallulab.theory.confidence_targets import BestThreshold
+
+
+@dataclass(frozen=True)
+class BehaviourRow:
+    """One checkpoint under one kind of prompt."""
+
+    checkpoint: str
+    prompt: str
+    stated_target: float | None
+    summary: GradeSummary
+    """scored at the stated target; at 0, binary, where none is stated"""
+    answered_change: PairedDifference | None
+    """answered, this prompt minus the plain one, on the same questions; None for the plain one"""
+    answered_beyond_control: PairedDifference | None
+    """answered, this prompt minus the control: what the target itself changes; None but for stated targets"""
+
+
+@dataclass(frozen=True)
+class DoseRow:
+    """The same sentence with the highest and with the lowest target: does the number itself matter?"""
+
+    checkpoint: str
+    lowest: float
+    highest: float
+    answered: PairedDifference
+    """answered at the highest minus answered at the lowest: below 0 if the model heeds the target"""
+    same_text: int
+    """questions with the same answer, word for word, at both"""
+    n: int
+
+
+@dataclass(frozen=True)
+class GradingRow:
+    """One checkpoint's plain answers under one grading rule and policy."""
+
+    checkpoint: str
+    target: float
+    """0: binary grading"""
+    policy: Policy
+    summary: GradeSummary
+    rank: int
+    """among the checkpoints, by points under this rule and policy; equal points share a rank"""
+    own_threshold: BestThreshold | None
+    """the confidence above which this checkpoint scores best at this target"""
+
+
+@dataclass(frozen=True)
+class FrequencyRow:
+    """One checkpoint's plain answers by how often training mentioned the fact."""
+
+    checkpoint: str
+    category: str
+    summary: GradeSummary
+
+
+def behaviour_table(result: StatedTargetsResult) -> tuple[BehaviourRow, ...]:
+    """Every checkpoint under every kind of prompt."""
+    rows = []
+    for checkpoint in result.checkpoints:
+        by_prompt = {kind: result.graded(checkpoint, kind.name) for kind in result.settings.prompts}
+        plain = next(graded for kind, graded in by_prompt.items() if kind.name == PLAIN)
+        control = next(graded for kind, graded in by_prompt.items() if kind.name == CONTROL)
+        for kind, graded in by_prompt.items():
+            if not graded.answers:
+                continue
+            rows.append(
+                BehaviourRow(
+                    checkpoint,
+                    kind.name,
+                    kind.target,
+                    summarise(graded, kind.target or 0.0, seed=result.settings.seed),
+                    None if kind.name == PLAIN else answered_difference(graded, plain),
+                    None if kind.target is None else answered_difference(graded, control),
+                )
+            )
+    return tuple(rows)
+
+
+def dose_table(result: StatedTargetsResult) -> tuple[DoseRow, ...]:
+    """Per checkpoint, what changes when the number in the sentence goes from the lowest to the highest target."""
+    stated = sorted((kind for kind in result.settings.prompts if kind.target is not None), key=_target_of)
+    if len(stated) < 2:
+        return ()
+    rows = []
+    for checkpoint in result.checkpoints:
+        low, high = (result.graded(checkpoint, kind.name) for kind in (stated[0], stated[-1]))
+        difference = answered_difference(high, low)
+        if difference is None:
+            continue
+        texts = {one.given.id: one.given.answer for one in low.answers}
+        same = sum(texts.get(one.given.id) == one.given.answer for one in high.answers)
+        rows.append(
+            DoseRow(checkpoint, _target_of(stated[0]), _target_of(stated[-1]), difference, same, difference.n)
+        )
+    return tuple(rows)
+
+
+def grading_table(
+    result: StatedTargetsResult, targets: Sequence[float] | None = None
+) -> tuple[GradingRow, ...]:
+    """Hallucination rates and points of the plain answers under binary and uncertainty-aware grading, with ranks.
+
+    Args:
+        result: the run.
+        targets: besides 0, binary; the run's own when None.
+    """
+    wanted = sorted({0.0, *(result.settings.targets if targets is None else targets)})
+    graded = {name: result.graded(name) for name in result.checkpoints}
+    rows = []
+    policies: tuple[Policy, ...] = ("as_given", "by_confidence")
+    for target in wanted:
+        for policy in policies:
+            summaries = {name: summarise(own, target, policy) for name, own in graded.items()}
+            means = {
+                name: summary.score.mean if summary.score else -np.inf for name, summary in summaries.items()
+            }
+            rows += [
+                GradingRow(
+                    name,
+                    target,
+                    policy,
+                    summary,
+                    1 + sum(other > means[name] + 1e-12 for other in means.values()),
+                    best_own_threshold(graded[name], target),
+                )
+                for name, summary in summaries.items()
+            ]
+    return tuple(rows)
+
+
+def frequency_table(result: StatedTargetsResult) -> tuple[FrequencyRow, ...]:
+    """Plain answers by category of the question; for birthdays, by how often training mentioned them."""
+    categories = {question.id: question.category for question in result.questions}
+    rows = []
+    for checkpoint in result.checkpoints:
+        graded = result.graded(checkpoint)
+        for category in sorted(set(categories.values()), key=_category_place):
+            own = GradedAnswers(tuple(one for one in graded.answers if categories[one.given.id] == category))
+            if own.answers:
+                rows.append(FrequencyRow(checkpoint, category, summarise(own, 0.0)))
+    return tuple(rows)
+
+
+def answered_difference(first: GradedAnswers, second: GradedAnswers) -> PairedDifference | None:
+    """How much oftener the first answers than the second, on the questions that both were asked.
+
+    An ungradable text counts as an answer here: it is no abstention.
+    """
+    ours, theirs = _answered(first), _answered(second)
+    shared = [key for key in ours if key in theirs]
+    return paired_difference(
+        [ours[key] for key in shared], [theirs[key] for key in shared], rng=np.random.default_rng(0)
+    )
+
+
+def _category_place(category: str) -> tuple[int, str]:
+    """Birthdays by how often they were mentioned; other categories by name."""
+    known = [frequency_label(fewest) for fewest, _ in FREQUENCIES]
+    return (known.index(category) if category in known else len(known), category)
+
+
+def _answered(graded: GradedAnswers) -> dict[str, float]:
+    return {one.given.id: float(one.grade not in ("abstained", "empty")) for one in graded.answers}
+
+
+def _target_of(kind: object) -> float:
+    target = getattr(kind, "target", None)
+    assert target is not None  # the caller chose those that state one
+    return float(target)
