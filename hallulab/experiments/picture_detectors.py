@@ -216,7 +216,11 @@ def _judged(
 def _paint_settings(engine: Engine, settings: DetectorSettings) -> PaintSettings:
     pictures = engine.preset.pictures
     return PaintSettings(
-        steps=pictures.steps, guidance=pictures.guidance, size=pictures.size, batch_size=settings.batch_size
+        steps=pictures.steps,
+        guidance=pictures.guidance,
+        size=pictures.size,
+        batch_size=settings.batch_size,
+        variance_steps=max(settings.variance_windows),
     )
 
 
