@@ -53,9 +53,16 @@ def _facts(run: Path, out: Path | None) -> "WrittenReport":
     return write_facts_report(run, out)
 
 
+def _grades(run: Path, out: Path | None) -> "WrittenReport":
+    from hallulab.reports.grading_report import write_grading_report
+
+    return write_grading_report(run, out)
+
+
 WRITERS: dict[str, Callable[[Path, Path | None], "WrittenReport"]] = {
     "coins-*.jsonl": _coins,
     "facts-*.jsonl": _facts,
+    "grades-*.jsonl": _grades,
 }
 """how each kind of run is reported, by the record files that it leaves"""
 

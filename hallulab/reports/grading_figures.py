@@ -1,0 +1,269 @@
+"""The figures of grading: points at every target, risk against coverage, the audit, what graders teach a policy."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+
+from hallulab.experiments.post_training import BASE, BINARY, STATED, PostTrainingResult
+from hallulab.experiments.post_training_summary import OverWorlds, PolicyRow, over_worlds
+from hallulab.reports.charts import Chart, Mark, Series, chart_figure
+from hallulab.reports.figures import INSIDE, NEUTRAL, OUTSIDE, STATE_COLOURS, styled
+from hallulab.scoring.grading import (
+    LABELLED_TARGETS,
+    READINGS,
+    AuditPoint,
+    GradedAnswers,
+    LabelledRiskCoverage,
+    ScoreCurve,
+    labelled_risk_coverage,
+    score_curve,
+)
+from hallulab.theory.confidence_targets import expected_points
+
+AS_GIVEN, BY_CONFIDENCE = STATE_COLOURS[3], STATE_COLOURS[0]
+LOWEST_POINTS = -2.0
+"""of a chart of points: penalties have no end"""
+CONFIDENCES = tuple(np.linspace(0, 1, 101).tolist())
+
+
+def target_name(target: float) -> str:
+    """A target as a label: `t = 0.75, assistive`."""
+    reading = "binary" if target == 0 else READINGS.get(target, "")
+    return f"t = {target:g}" + (f", {reading}" if reading else "")
+
+
+def score_chart(curve: ScoreCurve, *, target: float | None = None) -> Chart:
+    """Points a question at every target, as given and with unsure answers withheld."""
+    x = curve.targets.tolist()
+    series = [
+        Series("as given", x, curve.as_given.tolist(), AS_GIVEN),
+        *_whiskers("as given", curve, curve.as_given, curve.as_given_low, curve.as_given_high, AS_GIVEN),
+    ]
+    if curve.by_confidence is not None:
+        series += [
+            Series("answers above t alone", x, curve.by_confidence.tolist(), BY_CONFIDENCE),
+            *_whiskers(
+                "above t",
+                curve,
+                curve.by_confidence,
+                curve.by_confidence_low,
+                curve.by_confidence_high,
+                BY_CONFIDENCE,
+            ),
+        ]
+    series += [
+        Series("the same, no wrong answer", x, [curve.best_possible] * len(x), INSIDE, "dashed"),
+        Series("always “I do not know”", x, [0.0] * len(x), NEUTRAL, "dashed"),
+    ]
+    even = "" if curve.break_even is None else f" As given, they fall below it at t = {curve.break_even:.2f}."
+    return Chart(
+        title="Points a question as mistakes grow dearer",
+        caption=(
+            "A right answer earns 1, “I do not know” 0, a wrong one −t/(1−t). Dots: the named targets, "
+            f"with 95 % bootstrap intervals over {curve.n} questions. Below the grey line, saying nothing scores better.{even}"
+        ),
+        series=series,
+        x_title="confidence target t",
+        y_title="points a question",
+        y_range=(LOWEST_POINTS, 1.05),
+        marked_x=target,
+        marked_name="" if target is None else target_name(target),
+    )
+
+
+def risk_coverage_chart(found: LabelledRiskCoverage) -> Chart:
+    """Risk against coverage with the named targets as points."""
+    curve, is_given = found.curve, found.curve.n_answered > 0
+    labelled = [
+        (target, coverage, risk)
+        for target, coverage, risk in zip(found.targets, found.coverage, found.risk, strict=True)
+        if risk is not None
+    ]
+    top = max(0.05, float(np.nanmax(curve.risk[is_given]))) if is_given.any() else 0.05
+    return Chart(
+        title="Answering less, erring less",
+        caption=(
+            "Each point answers only what is above a confidence. To the left it answers less. The lower the curve, the "
+            f"better the confidences tell right from wrong; {found.n} questions, mean risk {curve.area:.3f}."
+        ),
+        series=[
+            Series("every threshold", curve.coverage[is_given].tolist(), curve.risk[is_given].tolist(), BY_CONFIDENCE),
+            *(
+                Series(target_name(target), [coverage], [risk], colour, "point")
+                for (target, coverage, risk), colour in zip(
+                    labelled, (NEUTRAL, *STATE_COLOURS[1:], OUTSIDE, INSIDE), strict=False
+                )
+            ),
+        ],
+        x_title="coverage: share of the questions answered",
+        y_title="risk: share of the answers that are wrong",
+        y_range=(-0.02 * top, 1.1 * top),
+    )  # fmt: skip
+
+
+def audit_chart(points: Sequence[AuditPoint]) -> Chart:
+    """Is what is answered at t right at least as often as t?"""
+    x = [point.target for point in points]
+    accuracy = [point.accuracy for point in points]
+    return Chart(
+        title="Does it keep its word?",
+        caption=(
+            "Share right of what is answered at each target, with 95 % Wilson intervals, and the share answered. Dots "
+            "below the dashed line: over-confident."
+        ),
+        series=[
+            Series("accuracy = t", [0.0, 1.0], [0.0, 1.0], NEUTRAL, "dashed"),
+            Series(
+                "right of the answered", x, [rate.value for rate in accuracy], BY_CONFIDENCE, "point",
+                [rate.interval.low if rate.interval else None for rate in accuracy],
+                [rate.interval.high if rate.interval else None for rate in accuracy],
+            ),
+            Series("answered", x, [point.answered.value for point in points], STATE_COLOURS[1], "dotted"),
+        ],
+        x_title="confidence target t",
+        y_title="share",
+        y_range=(0, 1.05),
+    )  # fmt: skip
+
+
+def expected_points_chart(targets: Sequence[float] = (0.0, *READINGS)) -> Chart:
+    """Points to be expected of answering, by how likely it is right: above 0 exactly where p > t."""
+    colours = (NEUTRAL, *STATE_COLOURS)
+    return Chart(
+        title="When answering pays",
+        caption=(
+            "Points to be expected of an answer that is right with probability p. Each line crosses 0, what “I do not "
+            "know” earns, at p = t; under binary grading, t = 0, it never lies below."
+        ),
+        series=[
+            Series("“I do not know”", [0.0, 1.0], [0.0, 0.0], NEUTRAL, "dashed"),
+            *(
+                Series(
+                    target_name(target), CONFIDENCES, expected_points(CONFIDENCES, target).tolist(), colour
+                )
+                for target, colour in zip(targets, colours, strict=False)
+            ),
+        ],
+        x_title="probability p that the answer is right",
+        y_title="expected points",
+        y_range=(LOWEST_POINTS, 1.05),
+    )
+
+
+def post_training_chart(result: PostTrainingResult) -> Chart:
+    """IDK and hallucinations over the steps, under the binary grader and under one that states targets."""
+    highest = max(result.settings.targets, default=0.0)
+    series = []
+    marks: tuple[tuple[str, float, Mark], ...] = ((BINARY, 0.0, "line"), (STATED, highest, "dashed"))
+    for policy, target, mark in marks:
+        path = result.path(policy, target)
+        for name, attribute, colour in (("IDK", "idk", BY_CONFIDENCE), ("hallucinations", "wrong", OUTSIDE)):
+            over = [over_worlds([getattr(point, attribute) for point in points]) for points in path.values()]
+            title = "binary" if policy == BINARY else f"told t = {target:g}"
+            series.append(Series(f"{name}, {title}", list(path), [one.mean for one in over], colour, mark))
+    return Chart(
+        title="What a grader teaches",
+        caption=(
+            "Share of prompts, never trained on, that are answered with IDK or with an error; mean over worlds. Step 0 "
+            "is the base learner. The dashed policy was trained on all targets at once and is told which one holds."
+        ),
+        series=series,
+        x_title="step of exact gradient ascent",
+        y_title="share of the prompts",
+        y_range=(-0.02, 1.02),
+    )
+
+
+def stated_policy_chart(rows: Sequence[PolicyRow]) -> Chart:
+    """One policy for every target: accuracy and coverage where the target is stated."""
+    own = [row for row in rows if row.policy == STATED]
+    x = [row.target for row in own]
+    base = next((row for row in rows if row.policy == BASE), None)
+    return Chart(
+        title="One policy, told the target, at every t",
+        caption=(
+            "On prompts never trained on, mean over worlds with 95 % intervals. Also at targets that it was never "
+            "trained on. On or above the dashed line it keeps its word."
+        ),
+        series=[
+            Series("accuracy = t", [0.0, 1.0], [0.0, 1.0], NEUTRAL, "dashed"),
+            _over("right of the answered", x, [row.accuracy for row in own], BY_CONFIDENCE, "point"),
+            _over("hallucinations", x, [row.wrong for row in own], OUTSIDE, "line"),
+            _over("IDK", x, [row.idk for row in own], STATE_COLOURS[1], "line"),
+            *(
+                [Series("hallucinations of the base", [0.0, 1.0], [base.wrong.mean] * 2, OUTSIDE, "dotted")]
+                if base
+                else []
+            ),
+        ],
+        x_title="stated target t",
+        y_title="share",
+        y_range=(-0.02, 1.05),
+    )
+
+
+def score_curve_figure(answers: GradedAnswers, *, target: float | None = None, seed: int = 0) -> go.Figure:
+    """`score_chart` for a page; an empty figure where no answer can be graded."""
+    curve = score_curve(answers, seed=seed)
+    return chart_figure(score_chart(curve, target=target)) if curve else styled(go.Figure(), height_px=200)
+
+
+def risk_coverage_figure(answers: GradedAnswers, *, target: float | None = None) -> go.Figure:
+    """Risk against coverage for a page, the named targets written beside their points.
+
+    Args:
+        answers: as `grade_all`.
+        target: marked by a ring, besides the named ones.
+
+    An empty figure where no answer has a confidence.
+    """
+    found = labelled_risk_coverage(answers)
+    if found is None:
+        return styled(go.Figure(), height_px=200)
+    figure = chart_figure(risk_coverage_chart(found))
+    for named, coverage, risk in zip(found.targets, found.coverage, found.risk, strict=True):
+        if risk is not None:
+            figure.add_annotation(x=coverage, y=risk, text=f"{named:g}", showarrow=False, yshift=13)
+    chosen = None if target is None else labelled_risk_coverage(answers, (target,))
+    if chosen and chosen.risk[0] is not None:
+        figure.add_scatter(
+            x=[chosen.coverage[0]], y=[chosen.risk[0]], mode="markers", name=f"chosen: t = {target:g}",
+            marker={"color": "rgba(0,0,0,0)", "size": 18, "line": {"color": OUTSIDE, "width": 3}},
+            hovertemplate="%{x:.3f} answered, %{y:.3f} of these wrong<extra></extra>",
+        )  # fmt: skip
+    return figure
+
+
+def expected_points_figure(targets: Sequence[float] = (0.0, *READINGS)) -> go.Figure:
+    """`expected_points_chart` for a page."""
+    return chart_figure(expected_points_chart(targets))
+
+
+def audit_figure(points: Sequence[AuditPoint]) -> go.Figure:
+    """`audit_chart` for a page."""
+    return chart_figure(audit_chart(points))
+
+
+def _whiskers(
+    name: str,
+    curve: ScoreCurve,
+    mean: np.ndarray,
+    low: np.ndarray | None,
+    high: np.ndarray | None,
+    colour: str,
+) -> list[Series]:
+    """Intervals at the named targets, so that they can be told from the lines."""
+    if low is None or high is None:
+        return []
+    places = [int(np.argmin(abs(curve.targets - target))) for target in LABELLED_TARGETS]
+    x, y, bottom, top = (values[places].tolist() for values in (curve.targets, mean, low, high))
+    return [Series(f"{name}, 95 %", x, y, colour, "point", bottom, top)]
+
+
+def _over(name: str, x: Sequence[float], over: Sequence[OverWorlds], colour: str, mark: Mark) -> Series:
+    return Series(
+        name, x, [one.mean for one in over], colour, mark,
+        [one.interval.low if one.interval else None for one in over],
+        [one.interval.high if one.interval else None for one in over],
+    )  # fmt: skip
