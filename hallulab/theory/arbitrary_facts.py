@@ -260,12 +260,12 @@ def _least(holds: Callable[[int], bool], low: int, high: int) -> int | None:
 
 
 def _unseen_sum(fact_probability: ArrayLike, power: int) -> float:
-    """Σ q (1 − q)^power."""
+    """Σ q (1 − q)^power, never above 1: many q may sum to a hair more in floats."""
     q = np.asarray(fact_probability, float)
     if not power:
-        return float(q.sum())
+        return min(1.0, float(q.sum()))
     with np.errstate(divide="ignore"):  # a fact in every sample is never unseen: its logarithm is −inf
-        return float(q @ np.exp(power * np.log1p(-q)))
+        return min(1.0, float(q @ np.exp(power * np.log1p(-q))))
 
 
 def _check(rate: float, n_samples: int, n_errors: int) -> None:

@@ -49,6 +49,8 @@ def test_expectations_by_enumeration():
     assert 0 <= rate - mass <= 1 / n
     assert expected_singleton_rate([1.0], 1) == 1
     assert expected_missing_mass([1.0], 3) == 0
+    assert np.full(60_000, 1 / 60_000).sum() != 1  # in floats
+    assert expected_singleton_rate(np.full(60_000, 1 / 60_000), 1) <= 1
 
 
 def test_theorem_2_by_hand():
