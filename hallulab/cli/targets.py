@@ -91,8 +91,8 @@ def _to_json(result: "StatedTargetsResult") -> dict[str, Any]:
                 "checkpoint": row.checkpoint,
                 "prompt": row.prompt,
                 "stated_target": row.stated_target,
-                "answered_change": _difference(row.answered_change),
-                "answered_beyond_control": _difference(row.answered_beyond_control),
+                "spoke_change": _difference(row.spoke_change),
+                "spoke_beyond_control": _difference(row.spoke_beyond_control),
             }
             | summary_json(row.summary)
             for row in behaviour_table(result)
@@ -102,7 +102,7 @@ def _to_json(result: "StatedTargetsResult") -> dict[str, Any]:
                 "checkpoint": row.checkpoint,
                 "lowest": row.lowest,
                 "highest": row.highest,
-                "answered": _difference(row.answered),
+                "spoke": _difference(row.spoke),
                 "same_text": row.same_text,
                 "n": row.n,
             }
@@ -141,24 +141,24 @@ def _difference(found: "PairedDifference | None") -> dict[str, Any] | None:
 def _print(found: dict[str, Any]) -> None:
     print(f"{found['n_questions']} questions; the same for every checkpoint and prompt.")
     print()
-    print("What the prompt changes:")
+    print("What the prompt changes (speaks: says anything but that it does not know):")
     print_table(
-        ("checkpoint, prompt", "answered", "right of these", "answered, against plain", "against control"),
+        ("checkpoint, prompt", "answered", "right of these", "speaks, against plain", "against control"),
         [
             (
                 f"{row['checkpoint']}, {row['prompt']}",
                 _rate(row["answered"]),
                 _rate(row["accuracy"]),
-                _points_change(row["answered_change"]),
-                _points_change(row["answered_beyond_control"]),
+                _points_change(row["spoke_change"]),
+                _points_change(row["spoke_beyond_control"]),
             )
             for row in found["behaviour"]
         ],
     )
     for row in found["target_alone"]:
         print(
-            f"  {row['checkpoint']}: from t = {row['lowest']:g} to {row['highest']:g} the share answered changes by "
-            f"{_points_change(row['answered'])}; {row['same_text']} of {row['n']} answers are the same, word for word"
+            f"  {row['checkpoint']}: from t = {row['lowest']:g} to {row['highest']:g} the share that speaks changes by "
+            f"{_points_change(row['spoke'])}; {row['same_text']} of {row['n']} answers are the same, word for word"
         )
     print()
     print("The plain answers, graded:")

@@ -27,10 +27,10 @@ class BehaviourRow:
     stated_target: float | None
     summary: GradeSummary
     """scored at the stated target; at 0, binary, where none is stated"""
-    answered_change: PairedDifference | None
-    """answered, this prompt minus the plain one, on the same questions; None for the plain one"""
-    answered_beyond_control: PairedDifference | None
-    """answered, this prompt minus the control: what the target itself changes; None but for stated targets"""
+    spoke_change: PairedDifference | None
+    """share that is no abstention, this prompt minus the plain one, same questions; None for the plain one"""
+    spoke_beyond_control: PairedDifference | None
+    """the same, this prompt minus the control: what the target itself changes; None but for stated targets"""
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class DoseRow:
     checkpoint: str
     lowest: float
     highest: float
-    answered: PairedDifference
-    """answered at the highest minus answered at the lowest: below 0 if the model heeds the target"""
+    spoke: PairedDifference
+    """share that is no abstention, highest minus lowest: below 0 if the model heeds the target"""
     same_text: int
     """questions with the same answer, word for word, at both"""
     n: int
@@ -87,8 +87,8 @@ def behaviour_table(result: StatedTargetsResult) -> tuple[BehaviourRow, ...]:
                     kind.name,
                     kind.target,
                     summarise(graded, kind.target or 0.0, seed=result.settings.seed),
-                    None if kind.name == PLAIN else answered_difference(graded, plain),
-                    None if kind.target is None else answered_difference(graded, control),
+                    None if kind.name == PLAIN else spoke_difference(graded, plain),
+                    None if kind.target is None else spoke_difference(graded, control),
                 )
             )
     return tuple(rows)
@@ -102,7 +102,7 @@ def dose_table(result: StatedTargetsResult) -> tuple[DoseRow, ...]:
     rows = []
     for checkpoint in result.checkpoints:
         low, high = (result.graded(checkpoint, kind.name) for kind in (stated[0], stated[-1]))
-        difference = answered_difference(high, low)
+        difference = spoke_difference(high, low)
         if difference is None:
             continue
         texts = {one.given.id: one.given.answer for one in low.answers}
@@ -159,12 +159,12 @@ def frequency_table(result: StatedTargetsResult) -> tuple[FrequencyRow, ...]:
     return tuple(rows)
 
 
-def answered_difference(first: GradedAnswers, second: GradedAnswers) -> PairedDifference | None:
-    """How much oftener the first answers than the second, on the questions that both were asked.
+def spoke_difference(first: GradedAnswers, second: GradedAnswers) -> PairedDifference | None:
+    """How much oftener the first says something other than IDK, on the questions that both were asked.
 
-    An ungradable text counts as an answer here: it is no abstention.
+    An ungradable text counts: it is no abstention.
     """
-    ours, theirs = _answered(first), _answered(second)
+    ours, theirs = _spoke(first), _spoke(second)
     shared = [key for key in ours if key in theirs]
     return paired_difference(
         [ours[key] for key in shared], [theirs[key] for key in shared], rng=np.random.default_rng(0)
@@ -177,7 +177,7 @@ def _category_place(category: str) -> tuple[int, str]:
     return (known.index(category) if category in known else len(known), category)
 
 
-def _answered(graded: GradedAnswers) -> dict[str, float]:
+def _spoke(graded: GradedAnswers) -> dict[str, float]:
     return {one.given.id: float(one.grade not in ("abstained", "empty")) for one in graded.answers}
 
 

@@ -61,7 +61,8 @@ def score_chart(curve: ScoreCurve, *, target: float | None = None) -> Chart:
         title="Points a question as mistakes grow dearer",
         caption=(
             "A right answer earns 1, “I do not know” 0, a wrong one −t/(1−t). Dots: the named targets, "
-            f"with 95 % bootstrap intervals over {curve.n} questions. Below the grey line, saying nothing scores better.{even}"
+            f"with 95 % bootstrap intervals over {curve.n} questions. Below the grey line, saying nothing scores "
+            f"better.{even}"
         ),
         series=series,
         x_title="confidence target t",

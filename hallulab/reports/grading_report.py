@@ -139,20 +139,21 @@ def targets_part(records: RecordFile) -> _Part:
     tables = [
         PageTable(
             "What the prompt changes",
-            ("checkpoint", "prompt", "answered", "right of these", "answered − plain", "answered − control"),
+            ("checkpoint", "prompt", "answered", "right of these", "speaks − plain", "speaks − control"),
             [
                 (
                     row.checkpoint,
                     row.prompt,
                     rate(row.summary.answered),
                     rate(row.summary.accuracy),
-                    change(row.answered_change),
-                    change(row.answered_beyond_control),
+                    change(row.spoke_change),
+                    change(row.spoke_beyond_control),
                 )
                 for row in behaviour_table(result)
             ],
             note=(
                 "Greedy answers to the same questions. Control: a sentence of like length that states no target. "
+                "Speaks: says anything but that it does not know. "
                 "Differences in points of a percent, paired by question, with 95 % bootstrap intervals."
             ),
         ),
@@ -240,7 +241,7 @@ def post_training_part(records: RecordFile) -> _Part:
         ],
         note=(
             f"Mean over {settings.rounds} worlds, 95 % Student-t intervals in brackets; within a world everything is "
-            "a sum over all answers. Rule: the base's likeliest answer iff its confidence exceeds t, without any training."
+            "a sum over all answers. Rule: the base's likeliest answer iff its confidence exceeds t, untrained."
         ),
     )
     return _Part(
@@ -263,10 +264,10 @@ READERS = {
 
 def _grading_headline(result: GradingResult, policies: Sequence[GradeSummary]) -> str:
     said = [
-        f"{'as given' if summary.policy == 'as_given' else 'with unsure answers withheld'} {score(summary)} points"
+        f"{'As given' if summary.policy == 'as_given' else 'with unsure answers withheld'} {score(summary)} points"
         for summary in policies
     ]
-    return f"At t = {result.settings.target:g}: {', '.join(said)} a question."
+    return f"{', '.join(said)} a question."
 
 
 def _grading_sentences(result: GradingResult) -> list[str]:
@@ -302,7 +303,7 @@ def _targets_headline(result: StatedTargetsResult) -> str:
     doses = dose_table(result)
     if not doses:
         return "Fewer than two targets were stated."
-    moved = [row for row in doses if row.answered.p_value < 0.05 and row.answered.mean < 0]
+    moved = [row for row in doses if row.spoke.p_value < 0.05 and row.spoke.mean < 0]
     low, high = doses[0].lowest, doses[0].highest
     n = len(doses)
     return (
@@ -318,7 +319,7 @@ def _targets_sentences(result: StatedTargetsResult) -> list[str]:
         control = [row for name, row in own.items() if name != PLAIN and row.stated_target is None]
         stated = [row for row in own.values() if row.stated_target is not None]
         if PLAIN in own and control and stated:
-            beyond = [abs(row.answered_beyond_control.mean) for row in stated if row.answered_beyond_control]
+            beyond = [abs(row.spoke_beyond_control.mean) for row in stated if row.spoke_beyond_control]
             said.append(
                 f"{checkpoint} answers {rate(own[PLAIN].summary.answered)} of the plain questions and "
                 f"{rate(control[0].summary.answered)} with a sentence that states no target; stating a target changes "
@@ -328,8 +329,8 @@ def _targets_sentences(result: StatedTargetsResult) -> list[str]:
     strict = [row for row in grading_table(result) if (row.target, row.policy) == (0.75, "by_confidence")]
     for before, after in zip(binary[:1], strict[:1], strict=False):
         said.append(
-            f"{before.checkpoint}, plain: hallucination rate {rate(before.summary.hallucination_rate)} as binary "
-            f"grading has it, {rate(after.summary.hallucination_rate)} with answers of confidence 0.75 or less withheld."
+            f"{before.checkpoint}, plain: hallucination rate {rate(before.summary.hallucination_rate)} as given, "
+            f"{rate(after.summary.hallucination_rate)} with answers of confidence 0.75 or less withheld."
         )
     return said
 
@@ -340,8 +341,8 @@ def _post_training_headline(result: PostTrainingResult) -> str:
     if base is None or binary is None:
         return "Not finished."
     return (
-        f"Binary grading takes IDK from {over(base.idk)} to {over(binary.idk)} and hallucinations from "
-        f"{over(base.wrong)} to {over(binary.wrong)} of the prompts."
+        f"Binary grading takes “I do not know” from {_percent(base.idk)} to {_percent(binary.idk)} of the prompts, and "
+        f"hallucinations from {_percent(base.wrong)} to {_percent(binary.wrong)}."
     )
 
 
@@ -457,6 +458,10 @@ def over(found: OverWorlds) -> str:
     if found.interval is None:
         return _number(found.mean)
     return f"{_number(found.mean)} [{_number(found.interval.low)}, {_number(found.interval.high)}]"
+
+
+def _percent(found: OverWorlds) -> str:
+    return MISSING if found.mean is None else f"{100 * found.mean:.1f} %"
 
 
 def change(found: PairedDifference | None) -> str:
