@@ -24,6 +24,7 @@ from hallulab.experiments.words_resemblance_run import (
     AnsweringModel,
     LengthAlone,
     QuestionsUsed,
+    Recorded,
     ResemblanceResult,
     ResemblanceStep,
     ScoredAnswer,
@@ -69,6 +70,7 @@ def run_words_resemblance(
     asked = chosen_questions(settings, questions)
     scorer = _Scorer(settings, asked)
     log = _Log(settings, questions_used(asked), records)
+    log.keep_questions(asked)
     n_total = len(names) * settings.n_seeds * len(asked)
     n_done = len(log.answers_of(names, settings))
     if n_done:
@@ -248,6 +250,7 @@ class _Log:
         self.models: dict[str, AnsweringModel] = {}
         self.answers: dict[tuple[str, int, str], ScoredAnswer] = {}
         self.length_alone: dict[float, LengthAlone] = {}
+        self.asked: dict[str, ReferencedQuestion] = {}
         self._used, self._records = used, records
         found = records.read() if records else []
         for header in (record for record in found if record.get("kind") == "settings"):
@@ -257,8 +260,12 @@ class _Log:
         for item in chain(kept, map(from_record, found)):
             self._add(item)
 
-    def keep(self, items: Sequence[AnsweringModel | ScoredAnswer | LengthAlone]) -> None:
-        """Keep measurements, in the file as well."""
+    def keep_questions(self, asked: Sequence[ReferencedQuestion]) -> None:
+        """Keep what is asked, for those who read the run without the question set."""
+        self.keep([question for question in asked if question.id not in self.asked])
+
+    def keep(self, items: Sequence[Recorded]) -> None:
+        """Keep what was asked or measured, in the file as well."""
         for item in items:
             self._add(item)
         if self._records:
@@ -286,7 +293,12 @@ class _Log:
         models = tuple(self.models[name] for name in names if name in self.models)
         curve = sorted(self.length_alone.values(), key=lambda point: point.n_characters)
         return ResemblanceResult(
-            settings, self._used, models, tuple(self.answers_of(names, settings)), tuple(curve)
+            settings,
+            self._used,
+            models,
+            tuple(self.answers_of(names, settings)),
+            tuple(curve),
+            tuple(self.asked.values()),
         )
 
     def _add(self, item: Any) -> None:
@@ -296,6 +308,8 @@ class _Log:
             self.answers[item.checkpoint, item.seed, item.question_id] = item
         elif isinstance(item, LengthAlone):
             self.length_alone[item.n_characters] = item
+        elif isinstance(item, ReferencedQuestion):
+            self.asked[item.id] = item
 
     def _check_header(
         self, ours: WordsResemblanceSettings, theirs: WordsResemblanceSettings, used: QuestionsUsed

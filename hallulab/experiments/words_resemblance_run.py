@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
+from hallulab.data.question_sets import ReferencedQuestion
 from hallulab.engine.words import GenerationSettings
 from hallulab.errors import RefusedInputError
 from hallulab.scoring.grades import Grade
@@ -152,6 +153,8 @@ class ResemblanceResult:
     answers: tuple[ScoredAnswer, ...]
     length_alone: tuple[LengthAlone, ...]
     """by length; the same for every checkpoint"""
+    asked: tuple[ReferencedQuestion, ...] = ()
+    """the questions with their references, in the order of the set"""
 
     @property
     def base(self) -> AnsweringModel | None:
@@ -176,12 +179,16 @@ class ResemblanceStep:
     """the end: set once, in the last step"""
 
 
-def to_record(item: AnsweringModel | ScoredAnswer | LengthAlone) -> dict[str, Any]:
+Recorded = AnsweringModel | ScoredAnswer | LengthAlone | ReferencedQuestion
+"""What is kept of a run, one line each."""
+
+
+def to_record(item: Recorded) -> dict[str, Any]:
     """One line of the record file."""
     return {"kind": _KIND_OF[type(item)]} | asdict(item)
 
 
-def from_record(record: dict[str, Any]) -> AnsweringModel | ScoredAnswer | LengthAlone | None:
+def from_record(record: dict[str, Any]) -> Recorded | None:
     """What `to_record` wrote; None for other kinds of lines.
 
     Raises RefusedInputError for a line of another version.
@@ -193,6 +200,7 @@ def from_record(record: dict[str, Any]) -> AnsweringModel | ScoredAnswer | Lengt
         values = {field.name: record[field.name] for field in fields(cls)}
         if values.get("resemblance"):
             values["resemblance"] = Resemblance(**values["resemblance"])
+        values |= {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
     except (KeyError, TypeError) as error:
         raise RefusedInputError(
             f"expected the records of a resemblance run of this version, found others ({error}): run it again in "
@@ -222,4 +230,5 @@ _KIND_OF: dict[type, str] = {
     AnsweringModel: "checkpoint",
     ScoredAnswer: "answer",
     LengthAlone: "length alone",
+    ReferencedQuestion: "question",
 }
