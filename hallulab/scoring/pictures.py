@@ -71,15 +71,22 @@ class PictureFrame:
                 "fit the frame again with `python -m hallulab frame`"
             ) from error
 
-    def null_means(self, n_images: int, *, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
-        """State → (n_null,) log-densities, under it, of means of `n_images` of its genuine embeddings."""
-        null = {}
-        for column, state in enumerate(self.features.states):
+    def genuine_means(self, n_images: int, *, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
+        """State → (n_null, d) means of `n_images` of its genuine unit embeddings, drawn with replacement."""
+        found = {}
+        for state in self.features.states:
             genuine = unit_rows(self.held_out[state])
             draws = rng.integers(len(genuine), size=(N_NULL_MEANS, n_images))
-            means = genuine[draws].mean(axis=1)
-            null[state] = self.features.log_densities(means)[:, column]
-        return null
+            found[state] = genuine[draws].mean(axis=1)
+        return found
+
+    def null_means(self, n_images: int, *, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
+        """State → (n_null,) log-densities, under it, of means of `n_images` of its genuine embeddings."""
+        means = self.genuine_means(n_images, rng=rng)
+        return {
+            state: self.features.log_densities(means[state])[:, column]
+            for column, state in enumerate(self.features.states)
+        }
 
     def check_embedder(self, clip: LoadedClip) -> None:
         """Refuse a model whose embeddings mean nothing to this frame."""
@@ -180,7 +187,7 @@ class PaintResult:
     settings: PaintSettings
     """How."""
     images: tuple[Image.Image, ...]
-    """Image k was painted from seed + k."""
+    """In order of their seeds."""
     scores: ImageScores | None
     """The verdicts; None when there is no frame to judge with."""
     frame: str = ""
@@ -191,6 +198,12 @@ class PaintResult:
     """Where the images were saved."""
     x0_variances: tuple[float | None, ...] = ()
     """How much each image's predicted clean latents still moved over the last steps (the second detector)."""
+    seeds: tuple[int, ...] = ()
+    """What each image was painted from, where they were chosen among more; empty when image k has seed + k."""
+
+    def seed_of(self, index: int) -> int:
+        """What image `index` was painted from."""
+        return self.seeds[index] if self.seeds else self.settings.seed + index
 
     def with_mass(self, hdr_mass: float) -> "PaintResult":
         """The same images decided at another mass, without a model."""
@@ -204,7 +217,7 @@ class PaintResult:
         variance = self.x0_variances[index] if self.x0_variances else None
         return {
             "path": path,
-            "seed": self.settings.seed + index,
+            "seed": self.seed_of(index),
             **verdict_json(verdict),
             "x0_variance": variance,
         }
@@ -227,7 +240,7 @@ class PaintResult:
         folder.mkdir(parents=True, exist_ok=True)
         paths = []
         for index, image in enumerate(self.images):
-            path = folder / f"{index:03d}-seed-{self.settings.seed + index}.png"
+            path = folder / f"{index:03d}-seed-{self.seed_of(index)}.png"
             image.save(path, pnginfo=recipe_chunk(self.recipe(index)))
             paths.append(str(path))
         return replace(self, paths=tuple(paths))
