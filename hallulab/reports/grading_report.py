@@ -120,7 +120,7 @@ def grading_part(records: RecordFile) -> _Part:
         )
     title = f"{result.source}: {len(found.rows)} answers at t = {found.target:g}"
     return _Part(
-        Finding(title, _grading_headline(result, policies), _grading_sentences(result)),
+        Finding(title, _grading_headline(policies), _grading_sentences(result)),
         [PageSection(title, (), [page_figure(chart) for chart in charts], tables)],
         charts,
         asdict(result.settings) | {"source": result.source, "source sha256": result.sha256},
@@ -262,7 +262,7 @@ READERS = {
 """records → what they give to the page"""
 
 
-def _grading_headline(result: GradingResult, policies: Sequence[GradeSummary]) -> str:
+def _grading_headline(policies: Sequence[GradeSummary]) -> str:
     said = [
         f"{'As given' if summary.policy == 'as_given' else 'with unsure answers withheld'} {score(summary)} points"
         for summary in policies
