@@ -22,6 +22,7 @@ from hallulab.cli.paint import paint
 from hallulab.cli.post_train import post_train
 from hallulab.cli.report import report
 from hallulab.cli.score import score
+from hallulab.cli.sweep import sweep
 from hallulab.cli.targets import targets
 from hallulab.cli.train import train_small_world
 from hallulab.cli.train_pictures import train_pictures
@@ -66,6 +67,7 @@ for name, command in {
 }.items():
     train.command(name)(command)
 app.add_typer(train)
+app.add_typer(sweep)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -10,7 +10,7 @@ from hallulab.errors import HallulabError, RefusedInputError
 
 COMMANDS = (
     "ask", "paint", "coins", "report", "frame", "score", "frame-table", "detectors", "bounds", "construct", "facts",
-    "grade", "targets", "post-train", "train", "bars", "examples", "doctor",
+    "grade", "targets", "post-train", "train", "sweep", "bars", "examples", "doctor",
 )  # fmt: skip
 
 
