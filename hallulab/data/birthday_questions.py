@@ -18,7 +18,8 @@ _ANSWERS = tuple(
 def birthday_questions(n: int | None = None) -> tuple[ReferencedQuestion, ...]:
     """One question for each person, spread evenly over all of them; the category says how often they were mentioned.
 
-    A date is wrong when it names another month, or another day of the right month: 41 references instead of 364.
+    A date is wrong when it names a month but is not the right date: 12 references instead of 364, and "60 November"
+    is wrong as well. The right date holds the name of its month only as a part of it, which does not count.
 
     Args:
         n: how many; None: everybody.
@@ -52,13 +53,11 @@ def same_answer(answer: str) -> tuple[str, ...]:
 
 
 def _question(place: int, person: Person) -> ReferencedQuestion:
-    day, month = person.birthday.split()
-    wrong_days = [f"{other} {month}" for other in range(1, MONTHS[month] + 1) if other != int(day)]
     return ReferencedQuestion(
         id=f"birthday-{place:03d}",
         question=person.questions()[0],
         category=frequency_label(person.n_mentions),
         correct_answers=(person.birthday,),
-        incorrect_answers=(*(name for name in MONTHS if name != month), *wrong_days),
+        incorrect_answers=tuple(MONTHS),
         source=SOURCE,
     )

@@ -107,7 +107,7 @@ def made_up(behaviour):
     questions = asked_questions(settings)
     texts = {
         "right": lambda q: f"It is {q.correct_answers[0]}.",
-        "wrong": lambda q: f"It is {q.incorrect_answers[-1]}.",
+        "wrong": lambda q: f"It is 60 {q.incorrect_answers[0]}.",
         "idk": lambda _: "I do not know.",
     }
     answers = []
