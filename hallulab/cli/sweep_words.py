@@ -1,6 +1,7 @@
 """`sweep words`: Table 1 of [LHZSL] over every checkpoint, with its controls and with text verdicts."""
 
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +14,6 @@ from hallulab.cli.sweep_progress import SweepProgress
 from hallulab.cli.world import given, output_folder
 from hallulab.engine.presets import load_preset
 from hallulab.engine.quiet import quiet_libraries
-from hallulab.errors import HallulabError
 
 if TYPE_CHECKING:
     from hallulab.data.question_sets import ReferencedQuestion
@@ -80,18 +80,18 @@ def _run(world: Any, chosen: dict[str, Any], out: Path) -> tuple["WordsSweepSett
 
 
 def _questions(name: str) -> tuple["ReferencedQuestion", ...]:
-    """The question set; where TruthfulQA is out of reach, also what works without it."""
+    """The question set, refused in one sentence where TruthfulQA is out of reach."""
     from hallulab.data.question_sets import load_question_set
 
     if name != "truthfulqa":
         return load_question_set(name)
     place = os.environ.get(TRUTHFULQA_VARIABLE) or None
-    try:
-        return load_question_set(name, place)
-    except HallulabError as error:
-        if place is not None:
-            raise
-        raise HallulabError(f"{error}, or choose --questions misconceptions, which works offline") from error
+    if place is None:
+        from huggingface_hub.utils import logging
+
+        print("Looking for TruthfulQA on the Hub …", file=sys.stderr)
+        logging.set_verbosity_error()  # it reports each of its retries
+    return load_question_set(name, place)
 
 
 def _print(out: Path, settings: "WordsSweepSettings", last: "SweepStep", *, as_json: bool) -> None:

@@ -116,8 +116,8 @@ def _truthfulqa_on_hub() -> tuple[ReferencedQuestion, ...]:
     except (OSError, ValueError) as error:  # its own errors are of these kinds
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise HallulabError(
-            f"cannot get TruthfulQA from the Hub: {reason} Connect to the network, or set HALLULAB_TRUTHFULQA to a "
-            "local TruthfulQA.csv"
+            f"cannot get TruthfulQA from the Hub ({reason.rstrip('.')}): connect to the network, set "
+            "HALLULAB_TRUTHFULQA to a local TruthfulQA.csv, or use the question set misconceptions, which is shipped"
         ) from error
     numbered = ((f"{TRUTHFULQA_ON_HUB}, row {number}", row) for number, row in enumerate(rows))
     return _checked("truthfulqa", TRUTHFULQA_ON_HUB, numbered)

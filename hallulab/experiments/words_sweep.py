@@ -1,7 +1,7 @@
 """The whole words experiment of [LHZSL] in one resumable run: resemblance with its controls, then text verdicts."""
 
 from collections.abc import Generator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +38,8 @@ class WordsSweepSettings:
 
     question_set: str = "truthfulqa"
     """one of `QUESTION_SETS`"""
-    resemblance: WordsResemblanceSettings = WordsResemblanceSettings()
-    verdicts: WordsVerdictsSettings = WordsVerdictsSettings()
+    resemblance: WordsResemblanceSettings = field(default_factory=WordsResemblanceSettings)
+    verdicts: WordsVerdictsSettings = field(default_factory=WordsVerdictsSettings)
 
     def __post_init__(self) -> None:
         if self.question_set not in QUESTION_SETS:

@@ -32,6 +32,10 @@ class Series:
     low: Sequence[float | None] | None = None
     """of an interval around each value, drawn as whiskers"""
     high: Sequence[float | None] | None = None
+    is_band: bool = False
+    """whether the interval is a band along a line, rather than whiskers"""
+    is_listed: bool = True
+    """whether the legend names it; of several series with one name and colour, one is enough"""
 
 
 @dataclass(frozen=True)
@@ -59,8 +63,13 @@ def chart_figure(chart: Chart) -> go.Figure:
     for series in chart.series:
         y = _numbers(series.y)
         about = f"{series.name}<br>%{{x}}: %{{y:.4g}}<extra></extra>"
-        common: dict[str, Any] = {"name": series.name, "x": list(series.x), "y": y, "hovertemplate": about}
-        if series.low is not None and series.high is not None:
+        common: dict[str, Any] = {
+            "name": series.name, "x": list(series.x), "y": y, "hovertemplate": about,
+            "legendgroup": series.name, "showlegend": series.is_listed,
+        }  # fmt: skip
+        if series.low is not None and series.high is not None and series.is_band:
+            _add_band(figure, series)
+        elif series.low is not None and series.high is not None:
             common["error_y"] = {
                 "array": _numbers(series.high) - y, "arrayminus": y - _numbers(series.low),
                 "color": series.colour, "thickness": 1.4, "width": 4,
@@ -92,6 +101,19 @@ def chart_figure(chart: Chart) -> go.Figure:
         legend={"orientation": "h", "y": -0.24, "yanchor": "top", "x": 0},
     )
     return figure
+
+
+def _add_band(figure: go.Figure, series: Series) -> None:
+    """The interval as a pale area that goes on and off with its line."""
+    assert series.low is not None  # the caller looked
+    assert series.high is not None
+    places = [*series.x, *reversed(series.x)]
+    edge = [*_numbers(series.high), *_numbers(series.low)[::-1]]
+    red, green, blue = (int(series.colour[place : place + 2], 16) for place in (1, 3, 5))
+    figure.add_scatter(
+        x=places, y=edge, fill="toself", fillcolor=f"rgba({red},{green},{blue},0.16)", mode="none", hoverinfo="skip",
+        legendgroup=series.name, showlegend=False,
+    )  # fmt: skip
 
 
 def chart_svg(charts: Chart | Sequence[Chart]) -> bytes:
@@ -155,18 +177,22 @@ def _draw(axes: Axes, chart: Chart, *, has_title: bool) -> None:
 
 def _draw_series(axes: Axes, series: Series, x: np.ndarray, *, bar_width: float) -> None:
     y = _numbers(series.y)
-    if series.low is not None and series.high is not None:
+    name = series.name if series.is_listed else None
+    if series.low is not None and series.high is not None and series.is_band:
+        low, high = _numbers(series.low), _numbers(series.high)
+        axes.fill_between(x, low, high, color=series.colour, alpha=0.16, linewidth=0)
+    elif series.low is not None and series.high is not None:
         axes.vlines(x, _numbers(series.low), _numbers(series.high), color=series.colour, linewidth=1.3)
     if series.mark == "bar":
-        axes.bar(x, y, bar_width, color=series.colour, alpha=0.85, label=series.name)
+        axes.bar(x, y, bar_width, color=series.colour, alpha=0.85, label=name)
     elif series.mark in DASHES:
         axes.plot(
-            x, y, color=series.colour, linestyle=DASHES[series.mark][1], linewidth=1.8, label=series.name
+            x, y, color=series.colour, linestyle=DASHES[series.mark][1], linewidth=1.8, label=name
         )
     elif series.mark == "tick":
-        axes.plot(x, y, "_", color=series.colour, markersize=16, markeredgewidth=2.4, label=series.name)
+        axes.plot(x, y, "_", color=series.colour, markersize=16, markeredgewidth=2.4, label=name)
     else:
-        axes.plot(x, y, "o", color=series.colour, markersize=6, label=series.name)
+        axes.plot(x, y, "o", color=series.colour, markersize=6, label=name)
 
 
 def _places(chart: Chart, series: Series) -> np.ndarray:

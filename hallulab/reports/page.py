@@ -49,6 +49,8 @@ class PageTable:
     rows: Sequence[Sequence[str]]
     note: str = ""
     """how to read it"""
+    is_list: bool = False
+    """whether it is a long list of texts, which the reader can sort by a column and search"""
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,7 @@ def page_html(page: Page) -> str:
             "<body>",
             f"<main>\n{body}\n</main>",
             *(_scripts(figures) if figures else []),
+            *([f"<script>{SORT}</script>"] if _has_lists(page) else []),
             "</body>",
             "</html>",
             "",
@@ -178,10 +181,20 @@ def _table(table: PageTable) -> str:
         + "</tr>"
         for first, *others in table.rows
     )
-    pairs = ' class="pairs"' if len(table.header) == 2 else ""
+    if table.is_list:
+        header = "".join(
+            f'<th scope="col"><button type="button">{_text(cell)}</button></th>' for cell in table.header
+        )
+    pairs = ' class="pairs"' if len(table.header) == 2 else ' class="list"' if table.is_list else ""
+    search = (
+        f'<p class="search"><label>Search <input type="search" aria-label="Search {_text(table.title)}"></label> '
+        '<span role="status"></span></p>\n'
+        if table.is_list
+        else ""
+    )
     note = f'\n<p class="note">{_text(table.note)}</p>' if table.note else ""
     return (
-        f"<h3>{_text(table.title)}</h3>\n"
+        f"<h3>{_text(table.title)}</h3>\n{search}"
         f'<div class="scroll" role="region" aria-label="{_text(table.title)}" tabindex="0">\n'
         f"<table{pairs}>\n<thead><tr>{header}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table>\n</div>{note}"
     )
@@ -210,6 +223,10 @@ def _scripts(figures: Sequence[PageFigure]) -> list[str]:
     return [f"<script>{get_plotlyjs()}</script>", *data, f"<script>{DRAW}</script>"]
 
 
+def _has_lists(page: Page) -> bool:
+    return any(table.is_list for section in page.sections for table in section.tables)
+
+
 def _json(figure: go.Figure) -> str:
     """A figure as JSON that cannot end the script element it stands in."""
     written = figure.to_json()
@@ -235,6 +252,41 @@ document.documentElement.classList.add("drawn");
 for (const holder of document.querySelectorAll(".live")) {
   const figure = JSON.parse(document.getElementById(holder.id + "-data").textContent);
   Plotly.newPlot(holder, figure.data, figure.layout, {displayModeBar: false, responsive: true});
+}
+"""
+
+SORT = """
+const valueOf = (row, place) => {
+  const text = row.cells[place].textContent.trim();
+  const number = parseFloat(text.replace("−", "-"));
+  return Number.isNaN(number) ? text.toLowerCase() : number;
+};
+for (const table of document.querySelectorAll("table.list")) {
+  const body = table.tBodies[0];
+  const heads = [...table.tHead.rows[0].cells];
+  const search = table.parentElement.previousElementSibling;
+  search.classList.add("works");
+  heads.forEach((head, place) => head.firstChild.addEventListener("click", () => {
+    const falls = head.getAttribute("aria-sort") !== "descending";
+    heads.forEach((other) => other.removeAttribute("aria-sort"));
+    head.setAttribute("aria-sort", falls ? "descending" : "ascending");
+    const rows = [...body.rows].sort((one, other) => {
+      const [a, b] = [valueOf(one, place), valueOf(other, place)];
+      const order = typeof a === typeof b ? (a < b ? -1 : a > b ? 1 : 0) : typeof a === "number" ? -1 : 1;
+      return falls ? -order : order;
+    });
+    body.append(...rows);
+  }));
+  const input = search.querySelector("input");
+  input.addEventListener("input", () => {
+    const wanted = input.value.trim().toLowerCase();
+    let found = 0;
+    for (const row of body.rows) {
+      row.hidden = !row.textContent.toLowerCase().includes(wanted);
+      found += !row.hidden;
+    }
+    search.querySelector("span").textContent = wanted ? `${found} of ${body.rows.length}` : "";
+  });
 }
 """
 
@@ -276,6 +328,18 @@ th, td {{ text-align: right; padding: 5px 12px 5px 0; border-bottom: 1px solid v
 td, tbody th {{ white-space: nowrap; }}
 .pairs th, .pairs td {{ text-align: left; }}
 .pairs td {{ white-space: normal; overflow-wrap: anywhere; }}
+.list th, .list td {{ text-align: left; padding-right: 14px; }}
+.list td, .list tbody th {{ white-space: normal; min-width: 4.2rem; max-width: 20rem; }}
+.list thead button {{ all: unset; cursor: pointer; }}
+.list thead button:focus-visible {{ outline: 2px solid var(--accent); outline-offset: 2px; }}
+.list thead button::after {{ content: " ↕"; opacity: 0.5; }}
+.list [aria-sort="descending"] button::after {{ content: " ↓"; opacity: 1; }}
+.list [aria-sort="ascending"] button::after {{ content: " ↑"; opacity: 1; }}
+.search {{ display: none; }}
+.search.works {{ display: block; }}
+.search input {{ font: inherit; color: inherit; background: var(--ground); border: 1px solid var(--line);
+  border-radius: 6px; padding: 4px 8px; max-width: 60vw; }}
+.search span {{ color: var(--quiet); font-size: 0.88rem; }}
 @media (max-width: 640px) {{
   tbody th {{ white-space: normal; min-width: 8rem; max-width: 11rem; }}
 }}
@@ -288,6 +352,7 @@ tbody th {{ font-weight: 500; }}
   .drawn .live {{ display: none; }}
   .drawn .still {{ display: block; }}
   .scroll {{ overflow: visible; }}
+  .search.works {{ display: none; }}
   details::details-content {{ content-visibility: visible; }}
   table {{ font-size: 0.6rem; }}
   th, td {{ padding: 3px 6px 3px 0; }}
