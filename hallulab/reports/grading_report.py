@@ -11,7 +11,7 @@ from hallulab.experiments import grading, post_training, stated_targets
 from hallulab.experiments.grading import GradingResult, read_grading
 from hallulab.experiments.post_training import BASE, BINARY, STATED, PostTrainingResult, read_post_training
 from hallulab.experiments.post_training_summary import OverWorlds, policy_table, row_of
-from hallulab.experiments.stated_targets import PLAIN, StatedTargetsResult, read_stated_targets
+from hallulab.experiments.stated_targets import CONTROL, PLAIN, StatedTargetsResult, read_stated_targets
 from hallulab.experiments.stated_targets_summary import (
     behaviour_table,
     dose_table,
@@ -305,9 +305,13 @@ def _targets_headline(result: StatedTargetsResult) -> str:
         return "Fewer than two targets were stated."
     moved = [row for row in doses if row.spoke.p_value < 0.05 and row.spoke.mean < 0]
     low, high = doses[0].lowest, doses[0].highest
-    n = len(doses)
+    said = f"{len(moved)} of {len(doses)} checkpoints answer less when the stated target rises from {low:g} to {high:g}"
+    control = next((row for row in behaviour_table(result) if row.prompt == CONTROL), None)
+    if control is None or control.spoke_change is None:
+        return f"{said}."
     return (
-        f"{len(moved)} of {n} checkpoints answer less when the stated target rises from {low:g} to {high:g}."
+        f"{said}; a sentence that states no target changes how often {control.checkpoint} speaks by "
+        f"{change(control.spoke_change)} points of a percent."
     )
 
 
