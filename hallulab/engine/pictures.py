@@ -128,7 +128,7 @@ def stream_images(
             last_x0.append(x0)
             if n_of_batch == n_steps:
                 variances = x0_variances(last_x0)
-                images = _decode(pipeline, latents)
+                images = decode_latents(pipeline, latents)
                 painted += [PaintedImage(*one) for one in zip(batch, images, variances, strict=True)]
             yield PaintStep(n_done, n_steps * len(batches), tuple(painted), x0)
 
@@ -304,7 +304,8 @@ def _step_arguments(scheduler: Any, seeds: list[int]) -> dict[str, Any]:
 
 
 @torch.inference_mode()
-def _decode(pipeline: StableDiffusionPipeline, latents: Tensor) -> list[Image.Image]:
+def decode_latents(pipeline: StableDiffusionPipeline, latents: Tensor) -> list[Image.Image]:
+    """The pictures that (n, channels, side, side) latents stand for, finished ones or predicted clean ones."""
     pixels = pipeline.vae.decode(latents / pipeline.vae.config["scaling_factor"], return_dict=False)[0]
     images: Any = pipeline.image_processor.postprocess(pixels.detach(), output_type="pil")
     return images

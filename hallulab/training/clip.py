@@ -19,6 +19,7 @@ from hallulab.data.fauna import (
     species_caption,
     wild_mixture,
 )
+from hallulab.data.frame_drawings import frame_faces
 from hallulab.densities.feature_frame import FrameSettings
 from hallulab.engine.pictures import embed_images
 from hallulab.models.caption_tokenizer import learn_caption_tokenizer
@@ -90,9 +91,9 @@ def train_clip(settings: ClipTraining, *, out: Path, work: Path) -> tuple[Path, 
 def fit_pet_frame(settings: ClipTraining, *, out: Path) -> Path:
     """Fit the pet-faces frame on genuine drawings embedded by the saved `clip-mini`; its folder."""
     clip = load_clip(f"{LOCAL_DIR}{out / 'clip-mini'}")
-    rng = np.random.default_rng([settings.seed, 8])
-    labels = [species for species in PETS for _ in range(settings.n_frame_drawings)]
-    drawings = [draw_face(random_face(species, rng=rng), settings.sizes.image_size) for species in labels]
+    faces = list(frame_faces(settings.seed, settings.n_frame_drawings))
+    labels = [species for species, _ in faces]
+    drawings = [draw_face(face, settings.sizes.image_size) for _, face in faces]
     frame = PictureFrame.fit(embed_images(clip, drawings), labels, settings.frame, embedder=clip.name)
     folder = out / "clip-mini-pet-frame"
     frame.save(folder)

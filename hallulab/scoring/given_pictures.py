@@ -1,0 +1,111 @@
+"""Pictures that somebody gives: opened within limits, and the recipe inside one that was painted here."""
+
+import base64
+import binascii
+import io
+import json
+import math
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from PIL import Image
+
+from hallulab.data.image_folder import UNREADABLE, rgb_image, why_unreadable
+from hallulab.engine.pictures import PaintSettings, check_prompt
+from hallulab.errors import RefusedInputError
+
+MAX_PIXELS = 32_000_000
+"""of a picture, before it is decoded"""
+MAX_BASE64_CHARACTERS = 14_000_000
+"""of a picture sent as text: about 10 MB"""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What paints one image again."""
+
+    prompt: str
+    checkpoint: str
+    settings: PaintSettings
+    """One image of this seed."""
+
+
+@dataclass(frozen=True)
+class GivenPicture:
+    """A picture from outside."""
+
+    image: Image.Image
+    """Upright RGB."""
+    text: str | None
+    """The text chunk `hallulab` inside it, unread; None when it has none."""
+
+    def recipe(self) -> Recipe | None:
+        """What paints it again; None when it was not painted here. RefusedInputError when it is damaged."""
+        return None if self.text is None else read_recipe_text(self.text)
+
+
+def open_given(source: Path | BinaryIO, name: str = "the picture") -> GivenPicture:
+    """Open a picture from somebody; RefusedInputError, calling it `name`, when it is none or too large."""
+    try:
+        with warnings.catch_warnings(), Image.open(source) as header:
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit below is stricter
+            n_pixels = header.width * header.height
+            text = getattr(header, "text", {}).get("hallulab")
+    except UNREADABLE as error:
+        raise RefusedInputError(
+            f"cannot read {name} as an image ({why_unreadable(error)}): give a PNG, JPEG or WebP picture"
+        ) from error
+    if n_pixels > MAX_PIXELS:
+        raise RefusedInputError(
+            f"expected a picture of at most {MAX_PIXELS // 10**6} million pixels, got {n_pixels / 1e6:.0f} million"
+        )
+    if not isinstance(source, Path):
+        source.seek(0)
+    return GivenPicture(rgb_image(source, name), text)
+
+
+def open_base64(data: str) -> GivenPicture:
+    """A picture sent as text: base64, with or without `data:image/…;base64,` before it."""
+    if len(data) > MAX_BASE64_CHARACTERS:
+        raise RefusedInputError(f"expected at most {MAX_BASE64_CHARACTERS} characters, got {len(data)}")
+    try:
+        pixels = base64.b64decode(data.partition("base64,")[2] or data, validate=True)
+    except binascii.Error as error:
+        raise RefusedInputError(
+            f"expected a picture as base64 or as a data URI, got other text ({error})"
+        ) from error
+    return open_given(io.BytesIO(pixels))
+
+
+def read_recipe_text(text: str) -> Recipe:
+    """The recipe in a text chunk, which anybody may have written: every value is checked."""
+    try:
+        kept: Any = json.loads(text)
+        numbers = {name: _number(kept, name) for name in ("seed", "steps", "guidance")}
+        prompt, checkpoint = _string(kept, "prompt"), _string(kept, "checkpoint")
+    except (ValueError, TypeError, KeyError) as error:
+        raise RefusedInputError(
+            f"the picture holds a damaged recipe ({error}): it can be judged, not painted again"
+        ) from error
+    settings = PaintSettings(
+        n_images=1,
+        seed=int(numbers["seed"]),
+        steps=int(numbers["steps"]),
+        guidance=float(numbers["guidance"]),
+    )
+    return Recipe(check_prompt(prompt), checkpoint, settings)
+
+
+def _number(kept: Any, name: str) -> float:
+    value = kept[name]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise TypeError(f"{name} is no number")
+    return value
+
+
+def _string(kept: Any, name: str) -> str:
+    if not isinstance(kept[name], str):
+        raise TypeError(f"{name} is no text")
+    return kept[name]
