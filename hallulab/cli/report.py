@@ -59,10 +59,24 @@ def _grades(run: Path, out: Path | None) -> "WrittenReport":
     return write_grading_report(run, out)
 
 
+def _words(run: Path, out: Path | None) -> "WrittenReport":
+    from hallulab.reports.words_report import write_words_report
+
+    return write_words_report(run, out)
+
+
+def _iiv(run: Path, out: Path | None) -> "WrittenReport":
+    from hallulab.reports.iiv_report import write_iiv_report
+
+    return write_iiv_report(run, out)
+
+
 WRITERS: dict[str, Callable[[Path, Path | None], "WrittenReport"]] = {
     "coins-*.jsonl": _coins,
     "facts-*.jsonl": _facts,
     "grades-*.jsonl": _grades,
+    "iiv-*.jsonl": _iiv,
+    "words-*.jsonl": _words,
 }
 """how each kind of run is reported, by the record files that it leaves"""
 

@@ -20,12 +20,17 @@ QUANTITIES = {
     "null_correct": "resemblance of the same text to correct answers of other questions",
     "excess": "incorrect − null_incorrect: what the paper's score says about this question",
     "length_alone": "what a text of the same length that knows nothing of the question gets",
+    "over_length": "incorrect − length_alone: what the paper's score says beyond the length of the text",
     "n_characters": "characters of the scored text",
     "n_tokens": "tokens of the answer",
 }
 """Name → meaning, in the order of the table."""
-COMPARED = ("incorrect", "correct", "margin", "excess", "length_alone", "n_characters")
+COMPARED = ("incorrect", "correct", "margin", "excess", "length_alone", "over_length", "n_characters")
 """Quantities of a checkpoint that are compared with the base's."""
+CONTROLS = {"answer_only": "excess", "paper_code": "over_length"}
+"""Variant → the quantity that is left of the paper's score under control. Where the question is part of the scored text
+it resembles its own references and not those of others, whatever is answered: there only a text as long that begins with
+the same question is a fair comparison."""
 N_LENGTH_BINS = 8
 
 
@@ -154,7 +159,10 @@ def _values(answer: ScoredAnswer, curve: Sequence[LengthAlone]) -> dict[str, flo
     if found is None:
         return lengths
     ratios = {name: getattr(found, name) for name in QUANTITIES if hasattr(found, name)}
-    return lengths | ratios | ({"length_alone": _at_length(answer.n_characters, curve)} if curve else {})
+    if not curve:
+        return lengths | ratios
+    alone = _at_length(answer.n_characters, curve)
+    return lengths | ratios | {"length_alone": alone, "over_length": found.incorrect - alone}
 
 
 def _at_length(n_characters: float, curve: Sequence[LengthAlone]) -> float:

@@ -42,7 +42,7 @@ def test_means_by_hand():
     assert set(means) == set(QUANTITIES)
     expected = {
         "incorrect": 0.6, "correct": 0.3, "margin": 0.3, "null_incorrect": 0.25, "null_correct": 0.25,
-        "excess": 0.35, "length_alone": 0.25, "n_characters": 12.5, "n_tokens": 6.0,
+        "excess": 0.35, "length_alone": 0.25, "over_length": 0.35, "n_characters": 12.5, "n_tokens": 6.0,
     }  # fmt: skip
     for name, value in expected.items():
         found = means[name]

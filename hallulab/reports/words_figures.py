@@ -1,0 +1,271 @@
+"""The figures of a words sweep: Figure 4 with its controls, resemblance by length, verdicts, where hints pay."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from hallulab.data.paper_table_1 import HIGHEST, LOWEST, TABLE_1, paper_models, paper_scores
+from hallulab.experiments.words_resemblance_summary import CheckpointSummary
+from hallulab.experiments.words_sweep import ResemblanceRun, VerdictsRun
+from hallulab.reports.charts import Chart, Mark, Series
+from hallulab.reports.figures import INSIDE, NEUTRAL, OUTSIDE, STATE_COLOURS
+from hallulab.reports.words_tables import set_title
+
+BASE, PAPER, LENGTH = STATE_COLOURS[0], STATE_COLOURS[1], STATE_COLOURS[3]
+DRAWN: dict[str, tuple[str, str, Mark]] = {
+    "incorrect": ("wrong answers: the paper's score", OUTSIDE, "line"),
+    "correct": ("right answers", INSIDE, "line"),
+    "null_incorrect": ("wrong answers to other questions", NEUTRAL, "dashed"),
+    "length_alone": ("length alone", LENGTH, "dotted"),
+}
+"""quantity → its name, colour and line in Figure 4"""
+EPOCH = re.compile(r"^(?P<training>.*?)-?epoch-?(?P<epoch>\d+)$")
+"""how `train words` names its adapters"""
+
+
+def resemblance_charts(run: ResemblanceRun) -> Iterator[Chart]:
+    """Figure 4 and the figure by length; none of them where nothing was scored."""
+    if any(row.means["incorrect"] for row in run.summary.checkpoints):
+        yield figure_4(run)
+        yield length_chart(run)
+
+
+def figure_4(run: ResemblanceRun) -> Chart:
+    """Resemblance by epoch, one line per training, with bands; the controls in the same picture."""
+    trainings, names = _trainings(run.summary.checkpoints)
+    series = []
+    for quantity, (name, colour, mark) in DRAWN.items():
+        is_listed = True
+        for rows in trainings:
+            means = [row.means[quantity] for row in rows.values()]
+            if not any(means):
+                continue
+            series.append(
+                Series(
+                    name,
+                    list(rows),
+                    [one and one.mean for one in means],
+                    colour,
+                    mark,
+                    [one and one.interval.low for one in means],
+                    [one and one.interval.high for one in means],
+                    is_band=len(names) > 1,
+                    is_listed=is_listed,
+                )
+            )
+            is_listed = False
+    highs = [high for one in series for high in one.high or () if high is not None]
+    return Chart(
+        title=f"Figure 4, measured here: {set_title(run.question_set)}, {run.result.settings.variant}",
+        caption=(
+            "Likeness of the answers (largest Gestalt ratio to a list) by epochs of fine-tuning, one line per training, "
+            "bands are 95 % bootstrap intervals over questions. The grey line is the same answers against the wrong "
+            "answers to other questions, the yellow one what a text of that length gets that knows nothing."
+        ),
+        series=series,
+        x_title="fine-tuning",
+        y_title="likeness, 0 to 1",
+        y_range=(0.0, 1.1 * max(highs, default=1.0)),
+        x_names=names,
+    )
+
+
+def paper_chart() -> Chart:
+    """The paper's Figure 4 from its own numbers."""
+    names = [_epoch_name(epoch) for epoch in sorted({one.epochs for one in TABLE_1})]
+    series = [
+        Series(f"{model}, seed {seed}", names, list(scores.values()), colour, mark)
+        for model, colour in zip(paper_models(), (PAPER, BASE), strict=True)
+        for seed, mark in ((1, "line"), (2, "dashed"))
+        if (scores := dict(sorted(paper_scores(model, seed).items())))
+    ]
+    return Chart(
+        title="The paper's Figure 4: its numbers, none measured here",
+        caption=(
+            "Table 1 of arXiv 2509.21473, without intervals, as the paper gives none. Scored with the question "
+            "decoded into the output, as the variant paper_code does."
+        ),
+        series=series,
+        x_title="fine-tuning",
+        y_title="the paper's score",
+        y_range=(0.0, 0.35),
+        x_names=names,
+    )
+
+
+def length_chart(run: ResemblanceRun) -> Chart:
+    """Resemblance against the length of what is scored, with the curve of texts that know nothing."""
+    summary = run.summary
+    bases = {row.checkpoint for row in summary.checkpoints if row.is_base}
+    curve = summary.length_alone
+    series = [
+        Series(
+            "a text that knows nothing of the question",
+            [point.n_characters for point in curve],
+            [point.incorrect for point in curve],
+            LENGTH,
+        )
+    ]
+    listed = set()
+    for row in summary.checkpoints:
+        bins = [one for one in summary.by_length if one.checkpoint == row.checkpoint]
+        x = [one.mean_characters for one in bins]
+        name, colour = ("base", BASE) if row.checkpoint in bases else ("tuned", OUTSIDE)
+        low, high = (
+            [one.incorrect.interval.low for one in bins],
+            [one.incorrect.interval.high for one in bins],
+        )
+        series.append(
+            Series(name, x, [one.incorrect.mean for one in bins], colour, "point", low, high, is_listed=name not in listed)
+        )  # fmt: skip
+        null = "the same answers, other questions"
+        means = [one.null_incorrect.mean for one in bins]
+        series.append(Series(null, x, means, NEUTRAL, "dotted", is_listed=null not in listed))
+        listed |= {name, null}
+    longest = max((one.mean_characters for one in summary.by_length), default=100.0)
+    ends = [0.0, 1.5 * longest]
+    for value, is_listed in ((LOWEST, True), (HIGHEST, False)):
+        series.append(
+            Series("range of the paper's Table 1", ends, [value, value], PAPER, "dashed", is_listed=is_listed)
+        )
+    tops = [one.incorrect.interval.high for one in summary.by_length]
+    shown = [point for point in curve if point.n_characters <= ends[1]]
+    return Chart(
+        title="The score against the length of what is scored",
+        caption=(
+            "Each dot is an eighth of all answers, sorted by length, of one checkpoint; whiskers are 95 % bootstrap "
+            "intervals. The yellow curve is the score of unrelated everyday sentences cut to a length"
+            + (", behind the question" if run.result.settings.choices.scores_prompt else "")
+            + ": dots on it say no more than their length."
+        ),
+        series=[_until(one, ends[1]) for one in series],
+        x_title="characters",
+        y_title="likeness to the closest wrong answer",
+        y_range=(0.0, 1.1 * max([*tops, *(point.incorrect for point in shown), HIGHEST])),
+    )
+
+
+def verdicts_charts(run: VerdictsRun) -> Iterator[Chart]:
+    """Rates, rates by loss, and where hints pay, as far as they were measured."""
+    if any(row.hallucination_rate.value is not None for row in run.summary.checkpoints):
+        yield rate_chart(run)
+        if sum(row.training_loss is not None for row in run.summary.checkpoints) > 1:
+            yield loss_chart(run)
+    if run.summary.hints:
+        yield hints_chart(run)
+
+
+def rate_chart(run: VerdictsRun) -> Chart:
+    """Hallucination rate of every checkpoint, and where it is known what is truly wrong."""
+    rows = run.summary.checkpoints
+    names = [row.checkpoint for row in rows]
+    measured = {
+        "outside every region": ([row.hallucination_rate for row in rows], OUTSIDE),
+        "truly wrong (small world)": ([row.wrong for row in rows], NEUTRAL),
+    }
+    series = [
+        Series(
+            name, names, [one.value for one in rates], colour, "point",
+            [one.interval and one.interval.low for one in rates],
+            [one.interval and one.interval.high for one in rates],
+        )
+        for name, (rates, colour) in measured.items()
+        if any(one.value is not None for one in rates)
+    ]  # fmt: skip
+    return Chart(
+        title="Hallucination rate on open-ended questions",
+        caption="Share of answers outside every region, with 95 % Wilson intervals; all judged by one frozen scorer.",
+        series=series,
+        x_title="",
+        y_title="share of answers",
+        y_range=_from_0(series),
+        x_names=names,
+    )
+
+
+def loss_chart(run: VerdictsRun) -> Chart:
+    """Hallucination rate against training loss: does a lower loss mean fewer?"""
+    rows = sorted(
+        (row for row in run.summary.checkpoints if row.training_loss is not None),
+        key=lambda row: row.training_loss or 0.0,
+    )
+    rates = [row.hallucination_rate for row in rows]
+    series = Series(
+        "one tuned checkpoint", [row.training_loss or 0.0 for row in rows], [one.value for one in rates], OUTSIDE, "point",
+        [one.interval and one.interval.low for one in rates], [one.interval and one.interval.high for one in rates],
+    )  # fmt: skip
+    return Chart(
+        title="The same rate against training loss",
+        caption="Loss of the last epoch, nats per answer token; the base was not tuned and has none.",
+        series=(series,),
+        x_title="training loss (nats per token)",
+        y_title="outside every region",
+        y_range=_from_0([series]),
+    )
+
+
+def hints_chart(run: VerdictsRun) -> Chart:
+    """Genuine answers let in with hints and without, by how often their cause occurs."""
+    rows = [row for row in run.summary.hints if row.inside_hinted.value is not None]
+    rows = [row for row in rows if row.answers != "every" or row.causes == "50/50"]
+    names = [f"{row.causes}, {row.answers}" for row in rows]
+    series = [
+        Series(name, names, [one.value for one in rates], colour, "bar",
+               [one.interval and one.interval.low for one in rates], [one.interval and one.interval.high for one in rates])
+        for name, rates, colour in (
+            ("with hints", [row.inside_hinted for row in rows], INSIDE),
+            ("one plain threshold", [row.inside_plain for row in rows], NEUTRAL),
+        )
+    ]  # fmt: skip
+    return Chart(
+        title="Where hints pay: genuine answers let in",
+        caption=(
+            "By how often the cause of an answer occurs without a hint. A plain threshold on p(answer | question) calls "
+            "genuine answers of a rare cause hallucinations; a region per hint does not."
+        ),
+        series=series,
+        x_title="causes, and whose answers",
+        y_title="share let in",
+        y_range=(0.0, 1.05),
+        x_names=names,
+    )
+
+
+def _trainings(
+    checkpoints: Sequence[CheckpointSummary],
+) -> tuple[list[dict[str, CheckpointSummary]], list[str]]:
+    """Lines of place → checkpoint, and all places in order: by epoch where names tell it, else by name."""
+    base = {"base": row for row in checkpoints if row.is_base}
+    tuned = [row for row in checkpoints if not row.is_base]
+    found = [(EPOCH.match(row.checkpoint), row) for row in tuned]
+    if not tuned or not all(match for match, _ in found):
+        rows = base | {row.checkpoint: row for row in tuned}
+        return [rows], list(rows)
+    lines: dict[str, dict[int, CheckpointSummary]] = {}
+    for match, row in found:
+        if match:
+            lines.setdefault(match["training"], {})[int(match["epoch"])] = row
+    epochs = sorted({epoch for line in lines.values() for epoch in line})
+    named = [
+        base | {_epoch_name(epoch): row for epoch, row in sorted(line.items())} for line in lines.values()
+    ]
+    return named, [*base, *map(_epoch_name, epochs)]
+
+
+def _epoch_name(epoch: int) -> str:
+    return "base" if epoch == 0 else f"{epoch} epochs"
+
+
+def _from_0(series: Sequence[Series]) -> tuple[float, float]:
+    highs = [high for one in series for high in one.high or () if high is not None]
+    top = max(highs, default=1.0)
+    return (-0.02 * top, 1.15 * top)
+
+
+def _until(series: Series, end: float) -> Series:
+    """The series up to a place on x."""
+    n = sum(float(x) <= end for x in series.x)
+    ends = {name: value and value[:n] for name, value in (("low", series.low), ("high", series.high))}
+    return Series(
+        series.name, series.x[:n], series.y[:n], series.colour, series.mark, ends["low"], ends["high"],
+        is_band=series.is_band, is_listed=series.is_listed,
+    )  # fmt: skip

@@ -1,0 +1,253 @@
+"""What a words sweep found, in sentences that its own numbers make true."""
+
+from collections.abc import Sequence
+
+from hallulab.data.paper_table_1 import HIGHEST, LOWEST
+from hallulab.experiments.words_resemblance_summary import CONTROLS, CheckpointSummary
+from hallulab.experiments.words_sweep import ResemblanceRun, VerdictsRun
+from hallulab.experiments.words_verdicts_summary import CheckpointRow, VerdictsSummary
+from hallulab.reports.page import Finding
+from hallulab.reports.words_tables import SOURCES, number, set_title, title_of
+from hallulab.scoring.grades import GRADES
+from hallulab.theory.bootstrap import PairedDifference
+
+OPENING = (
+    "Two questions are asked of a language model before and after fine-tuning. First: do its answers grow more like common "
+    "wrong answers? A paper (arXiv 2509.21473, Table 1) says so: its score, the likeness to the closest of a list of "
+    f"wrong answers, lies between {LOWEST} and {HIGHEST} and is higher after tuning. But such a score also depends on how "
+    "long an answer is, so each answer is held here against the wrong answers to other questions, of which it can know "
+    "nothing: only what is above that is about the question. Second: can a frozen copy of the model tell, from "
+    "probabilities alone, which answers are hallucinations?"
+)
+
+
+def resemblance_finding(run: ResemblanceRun) -> Finding:
+    """One question set and variant: what the paper's score does, and what is left of it."""
+    rows = [row for row in run.summary.checkpoints if row.means["incorrect"] is not None]
+    tuned = [row for row in rows if row.against_base]
+    return Finding(title_of(run), _headline(run, rows, tuned), list(_resemblance_sentences(run, rows, tuned)))
+
+
+def verdicts_finding(run: VerdictsRun) -> Finding:
+    """Text verdicts: who hallucinates, and how far the verdicts can be trusted."""
+    return Finding("Text verdicts", _verdicts_headline(run.summary), list(_verdicts_sentences(run.summary)))
+
+
+def n_rising(rows: Sequence[CheckpointSummary], quantity: str) -> int:
+    """Checkpoints whose quantity is above the base's by an interval that leaves 0 out."""
+    return sum(_is_above_0(row.against_base.get(quantity)) for row in rows)
+
+
+def n_falling(rows: Sequence[CheckpointSummary], quantity: str) -> int:
+    """Checkpoints whose quantity is below the base's, likewise."""
+    return sum(_is_below_0(row.against_base.get(quantity)) for row in rows)
+
+
+def _headline(
+    run: ResemblanceRun, rows: Sequence[CheckpointSummary], tuned: Sequence[CheckpointSummary]
+) -> str:
+    if not rows:
+        return "Nothing was scored yet."
+    if not tuned:
+        return "One model alone, or no base: there is nothing to compare yet."
+    left = CONTROLS[run.result.settings.variant]
+    n, rises, remains = len(tuned), n_rising(tuned, "incorrect"), n_rising(tuned, left)
+    falls = n_falling(tuned, "incorrect")
+    if not rises and falls:
+        return f"Tuning lowers the paper's score in {_of(falls, n)} checkpoints and raises it in none."
+    if not rises:
+        return f"Tuning does not change the paper's score: a clear rise in none of {n} checkpoints, a clear fall in none."
+    if not remains:
+        return f"The paper's score rises in {_of(rises, n)} checkpoints, and nothing of it is left under control."
+    return f"The paper's score rises in {_of(rises, n)} checkpoints; under control a rise is left in {_of(remains, n)}."
+
+
+def _resemblance_sentences(
+    run: ResemblanceRun, rows: Sequence[CheckpointSummary], tuned: Sequence[CheckpointSummary]
+):
+    if not rows:
+        return
+    base = next((row for row in rows if row.is_base), rows[0])
+    variant = run.result.settings.variant
+    score, excess = (base.means[name] for name in ("incorrect", CONTROLS[variant]))
+    assert score is not None  # such rows were left out
+    who = "The base" if base.is_base else base.checkpoint
+    others = [_mean(row, "incorrect") for row in tuned]
+    after = f"; the tuned checkpoints score {_range(others)}" if others else ""
+    paper = f" (the paper's models: {LOWEST} to {HIGHEST})" if run.question_set == "truthfulqa" else ""
+    yield f"{who} scores {number(score.mean)} for likeness to wrong answers{after}{paper}."
+    if run.result.settings.choices.scores_prompt:
+        yield (
+            "As in the public code the question is part of what is scored, and questions resemble their own answers: "
+            "the control is the same question followed by unrelated text of the same length."
+        )
+    else:
+        yield (
+            f"Against wrong answers to other questions, of which it can know nothing, it scores "
+            f"{number(_mean(base, 'null_incorrect'))}."
+        )
+    if base.means["length_alone"] is not None:
+        yield (
+            f"A text of the same length that knows nothing of the question gets {number(_mean(base, 'length_alone'))}; "
+            f"what is scored is {_mean(base, 'n_characters'):.0f} characters long on average."
+        )
+    if excess is not None:
+        is_clear = excess.interval.low > 0 or excess.interval.high < 0
+        yield (
+            f"Left under control: {number(excess.mean, 4, signed=True)} "
+            f"[{number(excess.interval.low, 4)}, {number(excess.interval.high, 4)}], which "
+            + ("is not zero." if is_clear else "cannot be told from zero.")
+        )
+    margin = base.means["margin"]
+    if margin is not None:
+        more = "wrong" if margin.mean > 0 else "right"
+        yield (
+            f"Its answers are {number(abs(margin.mean))} closer to a {more} answer than to a "
+            f"{'right' if more == 'wrong' else 'wrong'} one."
+        )
+    grades = {grade: base.grades[grade].n for grade in GRADES}
+    top = max(grades, key=lambda grade: grades[grade])
+    yield (
+        f"By written rules {100 * grades[top] / base.n_answers:.0f} % of its answers are {_GRADE_WORDS[top]}, and "
+        f"{grades['wrong']:,} of {base.n_answers:,} are wrong answers from the list."
+    )
+    if tuned:
+        yield (
+            f"{set_title(run.question_set)}: {base.n_questions:,} questions, seeds: {run.result.settings.n_seeds}. Of "
+            f"{len(tuned)} tuned checkpoints, {n_rising(tuned, 'incorrect')} are above the base in the score and "
+            f"{n_rising(tuned, CONTROLS[variant])} in what is left of it; {n_falling(tuned, 'incorrect')} and "
+            f"{n_falling(tuned, CONTROLS[variant])} are below."
+        )
+
+
+_GRADE_WORDS = {
+    "correct": "right answers from the list",
+    "wrong": "wrong answers from the list",
+    "abstained": "“I do not know”",
+    "empty": "empty",
+    "ungradable": "none of the listed answers (ungradable)",
+}
+
+
+def _verdicts_headline(summary: VerdictsSummary) -> str:
+    if not summary.checkpoints or all(row.hallucination_rate.value is None for row in summary.checkpoints):
+        return "No question got a verdict: the scorer does not keep to its hints."
+    tuned = [row for row in summary.checkpoints if row.more_than_base is not None]
+    rises = sum(_is_above_0(row.more_than_base) for row in tuned)
+    found = [row.auroc.value for row in summary.detection if row.auroc]
+    detected = f"; answers made wrong are ranked with AUROC ≥ {_floor(min(found))}" if found else ""
+    if not tuned:
+        return f"One checkpoint alone hallucinates in {_percent(summary.checkpoints[0])} of its answers{detected}."
+    if not rises:
+        return f"None of {len(tuned)} tuned checkpoints clearly hallucinates more than the base{detected}."
+    return (
+        f"{_of(rises, len(tuned)).capitalize()} tuned checkpoints hallucinate more than the base{detected}."
+    )
+
+
+def _verdicts_sentences(summary: VerdictsSummary):
+    judged = [row for row in summary.checkpoints if row.hallucination_rate.value is not None]
+    if judged:
+        yield (
+            f"{_by_name(judged[0])} falls outside every region in {_percent(judged[0])} of {judged[0].hallucination_rate.n:,} "
+            "answers to open-ended questions"
+            + (f"; the others in {_rates(judged[1:])}." if judged[1:] else ".")
+        )
+        n_wrong, n = (sum(getattr(row.wrong, name) for row in judged) for name in ("n_true", "n"))
+        accused = sum(row.outside_of_right.n_true for row in judged)
+        if n:
+            yield (
+                f"In the small world the truth is known: {n_wrong:,} of {n:,} answers are truly wrong"
+                + (
+                    f", and {sum(row.outside_of_wrong.n_true for row in judged):,} of them are found; "
+                    if n_wrong
+                    else ", so every accusation is a false alarm: "
+                )
+                + f"{accused:,} of {n - n_wrong:,} right answers are accused."
+            )
+    covered = next(
+        (
+            row
+            for row in summary.coverage
+            if (row.questions, row.answers, row.rule, row.n_behind)
+            == ("known", "fresh genuine", summary.rule, summary.n_genuine)
+        ),
+        None,
+    )
+    if covered and covered.own_region.value is not None:
+        yield (
+            f"Of {covered.own_region.n:,} fresh genuine answers {100 * covered.own_region.value:.1f} % are let in; the "
+            f"aim is {100 * summary.hdr_mass:.0f} %."
+        )
+    missed = [row for row in summary.detection if row.outside.value is not None]
+    if missed:
+        yield (
+            "Found of answers that are wrong on purpose: "
+            + "; ".join(
+                f"{SOURCES.get(row.source, row.source).split(':')[0]} {100 * (row.outside.value or 0):.1f} %"
+                for row in missed
+            )
+            + "."
+        )
+    new = next((row for row in summary.coverage if row.answers == "new wording"), None)
+    if new and new.any_region.value is not None:
+        yield (
+            f"The verdict is about words: of acceptable answers in wordings that the model never met, "
+            f"{100 * new.any_region.value:.1f} % are let in (n = {new.any_region.n:,})."
+        )
+    rare = next(
+        (row for row in summary.hints if row.answers == "rare" and row.inside_plain.value is not None), None
+    )
+    if rare and rare.inside_hinted.value is not None:
+        yield (
+            f"Hints pay where causes are unequal: of genuine answers of the rarer cause, {100 * rare.inside_hinted.value:.0f} % "
+            f"are let in with hints, {100 * (rare.inside_plain.value or 0):.0f} % by one plain threshold."
+        )
+    unknown = next((row for row in summary.questions if row.questions == "unknown"), None)
+    if unknown and unknown.withheld.n:
+        yield (
+            f"“No verdict” is said for {unknown.withheld.n_true} of {unknown.withheld.n} questions that the scorer does "
+            "not know."
+        )
+
+
+def _is_above_0(found: PairedDifference | None) -> bool:
+    return found is not None and found.interval.low > 0
+
+
+def _is_below_0(found: PairedDifference | None) -> bool:
+    return found is not None and found.interval.high < 0
+
+
+def _of(count: int, n: int) -> str:
+    return f"all {n}" if count == n else f"{count} of {n}"
+
+
+def _mean(row: CheckpointSummary, quantity: str) -> float:
+    found = row.means[quantity]
+    assert found is not None  # rows without a score were left out
+    return found.mean
+
+
+def _range(values: Sequence[float]) -> str:
+    low, high = number(min(values)), number(max(values))
+    return low if low == high else f"{low} to {high}"
+
+
+def _floor(value: float) -> str:
+    """Rounded down, so that “at least” stays true."""
+    return f"{int(value * 1000) / 1000:.3f}"
+
+
+def _percent(row: CheckpointRow) -> str:
+    return f"{100 * (row.hallucination_rate.value or 0):.1f} %"
+
+
+def _by_name(row: CheckpointRow) -> str:
+    return f"“{row.checkpoint}”"
+
+
+def _rates(rows: Sequence[CheckpointRow]) -> str:
+    values = [100 * (row.hallucination_rate.value or 0) for row in rows]
+    low, high = f"{min(values):.1f}", f"{max(values):.1f}"
+    return f"{low} %" if low == high else f"{low} to {high} %"
