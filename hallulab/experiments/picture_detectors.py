@@ -27,9 +27,8 @@ from hallulab.engine.pictures import (
     x0_variances,
 )
 from hallulab.errors import RefusedInputError
-from hallulab.models.attribute_probe import read_attributes
 from hallulab.records import RecordFile, as_plain, library_versions
-from hallulab.scoring.attribute_truth import truth_of
+from hallulab.scoring.attribute_truth import truth_records
 from hallulab.scoring.pictures import PictureFrame, frame_of
 
 RECORDS_PATTERN = "detectors-*.jsonl"
@@ -203,13 +202,8 @@ def _judged(
     probe = engine.attribute_probe()
     assert probe is not None  # _needed_frame has seen to it
     return [
-        {
-            "margin_nats": float(margin),
-            "inside": bool(margin > 0),
-            "parts": {part: [one.value, round(one.probability, 4)] for part, one in parts.items()},
-            "truth": truth_of(parts),
-        }
-        for margin, parts in zip(margins, read_attributes(probe, images), strict=True)
+        {"margin_nats": float(margin), "inside": bool(margin > 0)} | truth
+        for margin, truth in zip(margins, truth_records(probe, images), strict=True)
     ]
 
 

@@ -1,10 +1,12 @@
 """What a painted pet face truly is: its parts, read by a probe that knows nothing of the frame that judges it."""
 
-from collections.abc import Mapping
-from typing import Literal, get_args
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, get_args
+
+from PIL import Image
 
 from hallulab.data.fauna import PARTS, PETS
-from hallulab.models.attribute_probe import ABSENT, Attribute
+from hallulab.models.attribute_probe import ABSENT, Attribute, LoadedProbe, read_attributes
 
 Truth = Literal["genuine", "blend", "other", "unclear"]
 TRUTHS: tuple[Truth, ...] = get_args(Truth)
@@ -30,6 +32,17 @@ def truth_of(attributes: Mapping[str, Attribute], *, min_probability: float = MI
     if any(one.probability < min_probability for one in read):
         return "unclear"
     return "genuine" if len(sure) == 1 and sure <= set(PETS) else "other"
+
+
+def truth_records(probe: LoadedProbe, images: Sequence[Image.Image]) -> list[dict[str, Any]]:
+    """Per picture, what an experiment records: part → [value, probability], and what they say together."""
+    return [
+        {
+            "parts": {part: [one.value, round(one.probability, 4)] for part, one in parts.items()},
+            "truth": truth_of(parts),
+        }
+        for parts in read_attributes(probe, images)
+    ]
 
 
 def attribute_words(attributes: Mapping[str, Attribute]) -> str:
