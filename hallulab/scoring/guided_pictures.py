@@ -26,6 +26,7 @@ from hallulab.engine.pictures import (
     stream_images,
 )
 from hallulab.errors import RefusedInputError
+from hallulab.models.clip import LoadedClip
 from hallulab.scoring.pictures import NO_FRAME, PaintResult, PictureFrame, frame_of, score_embeddings
 from hallulab.theory.regions import check_mass
 
@@ -218,29 +219,36 @@ def paint_guided(
             yield GuidedProgress(n_done, n_total, _said(judged, settings), tuple(judged))
             if len(choose(margins_of(judged), settings)) == settings.paint.n_images:
                 break
-        chosen = [judged[place] for place in choose(margins_of(judged), settings)]
-        kept = None
-        if chosen:
-            scores = score_embeddings(
-                frame,
-                clip,
-                np.stack([one.embedding for one in chosen]),
-                hdr_mass,
-                seed=settings.paint.seed,
-            )
-            kept = PaintResult(
-                text,
-                name,
-                settings.paint,
-                tuple(one.painted.image for one in chosen),
-                scores,
-                frame=frame.features.embedder,
-                x0_variances=tuple(one.painted.x0_variance for one in chosen),
-                seeds=tuple(one.painted.seed for one in chosen),
-            )
+        kept = kept_images(frame, clip, text, name, settings, judged, hdr_mass)
         seconds = time.perf_counter() - started
     result = GuidedResult(text, name, settings, hcdr, tuple(judged), kept, seconds)
     yield GuidedProgress(n_total, n_total, _said(judged, settings), tuple(judged), result=result)
+
+
+def kept_images(
+    frame: PictureFrame,
+    clip: LoadedClip,
+    prompt: str,
+    checkpoint: str,
+    settings: GuidedSettings,
+    judged: Sequence[JudgedImage],
+    hdr_mass: float,
+) -> PaintResult | None:
+    """The chosen ones of what is painted so far, judged as plain images are; None when there are none."""
+    chosen = [judged[place] for place in choose(margins_of(judged), settings)]
+    if not chosen:
+        return None
+    embeddings = np.stack([one.embedding for one in chosen])
+    return PaintResult(
+        prompt,
+        checkpoint,
+        settings.paint,
+        tuple(one.painted.image for one in chosen),
+        score_embeddings(frame, clip, embeddings, hdr_mass, seed=settings.paint.seed),
+        frame=frame.features.embedder,
+        x0_variances=tuple(one.painted.x0_variance for one in chosen),
+        seeds=tuple(one.painted.seed for one in chosen),
+    )
 
 
 def _batches(settings: GuidedSettings) -> list[PaintSettings]:
