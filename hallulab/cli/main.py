@@ -18,6 +18,7 @@ from hallulab.cli.facts import facts
 from hallulab.cli.frame import frame
 from hallulab.cli.frame_table import frame_table
 from hallulab.cli.grade import grade
+from hallulab.cli.iiv import iiv
 from hallulab.cli.paint import paint
 from hallulab.cli.post_train import post_train
 from hallulab.cli.report import report
@@ -52,6 +53,7 @@ for command in (
     construct,
     bounds,
     facts,
+    iiv,
     grade,
     targets,
     post_train,

@@ -149,10 +149,41 @@ def sharp_reduction(world: AnswerWorld, model: ArrayLike) -> Reduction:
     Args, returns and errors: as `reduction`.
     """
     checked = _checked_model(world, model)
-    below = checked <= world.own_thresholds[:, None]
-    n_below = (below * (world.n_members * world.is_valid)).sum(axis=-1)
-    size_term = (n_below * world.own_thresholds) @ world.prompt_weights
+    size_term = _terms(world, checked, world.own_thresholds).valid_below @ world.prompt_weights
     return _reduction(world, checked, world.own_thresholds, size_term)
+
+
+@dataclass(frozen=True, eq=False)
+class PromptTerms:
+    """What every prompt adds, before μ weighs it: their μ-means are the numbers of a `Reduction`.
+
+    All of shape (..., n_prompts).
+    """
+
+    err: Values
+    """p̂(E_c|c)"""
+    err_iiv: Values
+    """how often this prompt's half-and-half mix is misjudged"""
+    overshoot: Values
+    """p̂(A_c|c) − p(A_c|c)"""
+    lost_mass: Values
+    """1 − p̂(V_c ∪ E_c|c)"""
+    valid_below: Values
+    """|V_c ∩ B_c| / |E_c|: with its own threshold, what the prompt adds to the sharp size term"""
+
+
+def prompt_terms(world: AnswerWorld, model: ArrayLike, threshold: ArrayLike) -> PromptTerms:
+    """The reduction prompt by prompt, for what must be averaged again, as in a bootstrap over prompts.
+
+    Args:
+        world: what is true.
+        model: as in `reduction`.
+        threshold: one, or one per prompt, shape (n_prompts,).
+
+    Errors as `reduction`.
+    """
+    thresholds = np.broadcast_to(np.asarray(threshold, float), world.prompt_weights.shape)
+    return _terms(world, _checked_model(world, model), thresholds)
 
 
 @dataclass(frozen=True)
@@ -202,10 +233,7 @@ def iiv_error(world: AnswerWorld, model: ArrayLike, threshold: ArrayLike) -> Val
 
     Returns and errors: as `reduction`.
     """
-    checked = _checked_model(world, model)
-    above = checked > np.broadcast_to(np.asarray(threshold, float), world.prompt_weights.shape)[:, None]
-    valid_mass, error_mass = world.mix
-    return _plain(np.where(above, error_mass, valid_mass).sum(axis=(-2, -1)))
+    return _plain(np.asarray(prompt_terms(world, model, threshold).err_iiv @ world.prompt_weights))
 
 
 def loss(world: AnswerWorld, model: ArrayLike) -> Values | float:
@@ -252,17 +280,31 @@ def loss_slope(world: AnswerWorld, model: ArrayLike) -> float:
 
 
 def _reduction(world: AnswerWorld, model: Values, thresholds: Values, size_term: Values | float) -> Reduction:
-    mass = world.prompt_weights[:, None] * world.n_members  # μ(c) per member, (n_prompts, n_columns)
-    above = model > thresholds[:, None]
+    terms = _terms(world, model, thresholds)
     measured = Reduction(
-        err=(mass * ~world.is_valid * model).sum(axis=(-2, -1)),
-        err_iiv=iiv_error(world, model, thresholds),
-        # term by term, so that a model that agrees with the data there has exactly 0
-        overshoot=(mass * above * (model - world.data_probability)).sum(axis=(-2, -1)),
+        err=terms.err @ world.prompt_weights,
+        err_iiv=terms.err_iiv @ world.prompt_weights,
+        overshoot=terms.overshoot @ world.prompt_weights,
         size_term=size_term,
-        lost_mass=1 - (mass * model).sum(axis=(-2, -1)),
+        lost_mass=terms.lost_mass @ world.prompt_weights,
     )
     return Reduction(*(_plain(np.asarray(getattr(measured, field.name))) for field in fields(Reduction)))
+
+
+def _terms(world: AnswerWorld, model: Values, thresholds: Values) -> PromptTerms:
+    errors = world.n_members * ~world.is_valid
+    above = model > thresholds[:, None]
+    misjudged = np.where(
+        above, errors / world.n_errors[:, None], world.n_members * world.data_probability
+    )  # of the valid half, and of the half of errors
+    return PromptTerms(
+        err=(errors * model).sum(axis=-1),
+        err_iiv=0.5 * misjudged.sum(axis=-1),
+        # term by term, so that a model that agrees with the data there has exactly 0
+        overshoot=(world.n_members * above * (model - world.data_probability)).sum(axis=-1),
+        lost_mass=1 - (world.n_members * model).sum(axis=-1),
+        valid_below=(~above * (world.n_members * world.is_valid)).sum(axis=-1) / world.n_errors,
+    )
 
 
 def _checked_model(world: AnswerWorld, model: ArrayLike) -> Values:

@@ -10,6 +10,7 @@ from hallulab.errors import HallulabError, RefusedInputError
 
 COMMANDS = (
     "ask", "paint", "coins", "report", "frame", "score", "frame-table", "detectors", "bounds", "construct", "facts",
+    "iiv",
     "grade", "targets", "post-train", "train", "sweep", "bars", "examples", "doctor",
 )  # fmt: skip
 

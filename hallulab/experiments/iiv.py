@@ -1,0 +1,325 @@
+"""How likely checkpoints find every plausible answer, valid or not: what Is-It-Valid is measured on, resumable."""
+
+import hashlib
+import json
+from collections.abc import Generator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.special import logsumexp
+
+from hallulab.data.candidate_answers import CANDIDATE_SETS, CandidateQuestion, candidate_questions
+from hallulab.data.coins import check_whole
+from hallulab.engine.core import Engine
+from hallulab.engine.words import log_likelihoods
+from hallulab.errors import RefusedInputError
+from hallulab.experiments.poor_models import FILE_NAME as POOR_MODELS_FILE
+from hallulab.models.qwen import LoadedQwen
+from hallulab.records import RecordFile, as_plain, library_versions
+
+RECORDS_PATTERN = "iiv-*.jsonl"
+MAY_GROW = ("checkpoints",)
+DEFAULT_SETS = ("misconceptions", "open_ended", "known_answers", "birthdays")
+"""what ships with the project"""
+SCORED_AT_ONCE = 2_000
+"""wordings between two records, about"""
+
+
+@dataclass(frozen=True)
+class IivSettings:
+    """One run: one question set, checkpoint after checkpoint."""
+
+    question_set: str = "birthdays"
+    """one of `CANDIDATE_SETS`"""
+    n_questions: int | None = 100
+    """spread evenly over the set; None: all"""
+    checkpoints: tuple[str, ...] = ()
+    """which; none named: every checkpoint of the preset"""
+    seed: int = 0
+    """of the errors that open-ended questions borrow, and of the bootstrap"""
+
+    def __post_init__(self) -> None:
+        if self.question_set not in CANDIDATE_SETS:
+            raise RefusedInputError(
+                f"unknown question set {self.question_set!r}: use one of {', '.join(CANDIDATE_SETS)}"
+            )
+        if self.n_questions is not None:
+            check_whole("n_questions", self.n_questions, 1, 1_000_000)
+        check_whole("seed", self.seed, 0, 2**31)
+        if len(set(self.checkpoints)) < len(self.checkpoints):
+            raise RefusedInputError(
+                f"expected every checkpoint once, got {', '.join(self.checkpoints)}: name each once"
+            )
+
+
+@dataclass(frozen=True)
+class ListedQuestion:
+    """A question of a run with its plausible answers."""
+
+    id: str
+    question: str
+    category: str
+    answers: tuple[str, ...]
+    """the first wording of each"""
+    is_valid: tuple[bool, ...]
+    data_probability: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class ScoringModel:
+    """A checkpoint that was asked."""
+
+    checkpoint: str
+    model: str
+    sha256: str
+    """of base and adapter; empty for models from the Hub"""
+
+
+@dataclass(frozen=True)
+class CandidateScores:
+    """What one checkpoint finds likely after one question."""
+
+    checkpoint: str
+    question_id: str
+    log_likelihoods: tuple[float, ...]
+    """ln p̂(r|c) of every answer, all its wordings together, end token included, nats"""
+    n_tokens: tuple[float, ...]
+    """of every answer, end token included, mean over its wordings"""
+
+
+@dataclass(frozen=True)
+class IivResult:
+    """Everything a run measured so far."""
+
+    settings: IivSettings
+    questions: tuple[ListedQuestion, ...]
+    models: tuple[ScoringModel, ...]
+    scores: dict[tuple[str, str], CandidateScores]
+    """by checkpoint and question"""
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class IivStep:
+    """How far a run is."""
+
+    note: str
+    n_done: int
+    """questions, times checkpoints"""
+    n_total: int
+    result: IivResult | None = None
+    """of the last step"""
+
+
+def run_iiv(
+    engine: Engine,
+    settings: IivSettings,
+    *,
+    records: RecordFile | None = None,
+    questions_path: Path | str | None = None,
+) -> Generator[IivStep]:
+    """Score every answer of every question under every checkpoint; the last step holds the result. Close it to stop.
+
+    Holds the engine's device queue while it works.
+
+    Args:
+        engine: of the preset whose checkpoints are asked.
+        settings: the run.
+        records: where scores are kept; those it already holds are not computed again.
+        questions_path: a local copy of the question set, as `load_question_set`.
+
+    Raises RefusedInputError for an unknown checkpoint or question set, and when `records` belongs to a run with other
+    settings, other questions or other weights under a checkpoint's name.
+    """
+    names = settings.checkpoints or engine.checkpoint_names("words")
+    for name in names:
+        engine.checkpoint_place("words", name)
+    asked = candidate_questions(
+        settings.question_set, settings.n_questions, path=questions_path, seed=settings.seed
+    )
+    log = _Log(settings, asked, records)
+    n_total = len(names) * len(asked)
+    with engine.job("Is-It-Valid"):
+        for place, name in enumerate(names):
+            qwen = engine.qwen(name)
+            log.keep_model(ScoringModel(name, qwen.name, qwen.sha256))
+            left = [question for question in asked if (name, question.id) not in log.scores]
+            n_done = (place + 1) * len(asked) - len(left)
+            for batch in _batches(left):
+                log.keep(_scored(qwen, name, batch))
+                n_done += len(batch)
+                yield IivStep(name, n_done, n_total)
+    yield IivStep("done", n_total, n_total, log.result(names))
+
+
+def records_path(folder: Path, settings: IivSettings) -> Path:
+    """The file below `folder` that holds this run's scores."""
+    return folder / f"iiv-{settings.question_set}.jsonl"
+
+
+def read_runs(folder: Path) -> tuple[IivResult, ...]:
+    """Every run recorded in a folder, finished or killed, by file name.
+
+    Raises RefusedInputError for records that this version cannot read.
+    """
+    paths = sorted(folder.glob(RECORDS_PATTERN))
+    return tuple(_read_run(RecordFile(path)) for path in paths if path.name != POOR_MODELS_FILE)
+
+
+def _batches(questions: Sequence[CandidateQuestion]) -> Generator[list[CandidateQuestion]]:
+    """Questions whose answers are scored together, so that short lists do not go one by one."""
+    batch: list[CandidateQuestion] = []
+    for question in questions:
+        batch.append(question)
+        if sum(len(one.wordings) for asked in batch for one in asked.candidates) >= SCORED_AT_ONCE:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _scored(
+    qwen: LoadedQwen, checkpoint: str, questions: Sequence[CandidateQuestion]
+) -> list[CandidateScores]:
+    rows = [
+        (question.question, wording)
+        for question in questions
+        for candidate in question.candidates
+        for wording in candidate.wordings
+    ]
+    totals = iter(log_likelihoods(qwen, [row[0] for row in rows], [row[1] for row in rows]))
+    found = []
+    for question in questions:
+        together, lengths = [], []
+        for candidate in question.candidates:
+            together.append(float(logsumexp([next(totals) for _ in candidate.wordings])))
+            lengths.append(float(np.mean([_n_tokens(qwen, text) for text in candidate.wordings])))
+        found.append(CandidateScores(checkpoint, question.id, tuple(together), tuple(lengths)))
+    return found
+
+
+def _n_tokens(qwen: LoadedQwen, text: str) -> int:
+    return len(qwen.tokenizer(text, add_special_tokens=False)["input_ids"]) + 1
+
+
+def _listed(question: CandidateQuestion) -> ListedQuestion:
+    return ListedQuestion(
+        question.id,
+        question.question,
+        question.category,
+        tuple(one.wordings[0] for one in question.candidates),
+        tuple(one.is_valid for one in question.candidates),
+        tuple(one.data_probability for one in question.candidates),
+    )
+
+
+def _sha256(questions: Sequence[CandidateQuestion]) -> str:
+    content = [[q.question, [asdict(one) for one in q.candidates]] for q in questions]
+    return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()
+
+
+class _Log:
+    """What the run has measured, in memory and in its file."""
+
+    def __init__(
+        self, settings: IivSettings, questions: Sequence[CandidateQuestion], records: RecordFile | None
+    ):
+        self.scores: dict[tuple[str, str], CandidateScores] = {}
+        self._models: dict[str, ScoringModel] = {}
+        self._settings, self._records = settings, records
+        self._questions = tuple(map(_listed, questions))
+        header = {"kind": "settings", "settings": asdict(settings), "questions_sha256": _sha256(questions)}
+        found = records.read() if records else []
+        for theirs in (record for record in found if record.get("kind") == "settings"):
+            self._check_header(theirs, header)
+        for record in found:
+            _add(record, self._models, self.scores)
+        if records and not found:
+            records.append_all(
+                [
+                    header | {"versions": library_versions()},
+                    *({"kind": "question"} | asdict(question) for question in self._questions),
+                ]
+            )
+
+    def keep_model(self, model: ScoringModel) -> None:
+        """Keep who is asked; refuse other weights under the name of earlier ones."""
+        earlier = self._models.get(model.checkpoint)
+        if earlier not in (None, model):
+            raise RefusedInputError(
+                f"expected the same weights of {model.checkpoint} as when this run was begun, found others: choose "
+                "another folder"
+            )
+        self._models[model.checkpoint] = model
+        if self._records and earlier is None:
+            self._records.append({"kind": "model"} | asdict(model))
+
+    def keep(self, scores: Sequence[CandidateScores]) -> None:
+        """Keep scores, in the file as well."""
+        self.scores.update({(one.checkpoint, one.question_id): one for one in scores})
+        if self._records:
+            self._records.append_all([{"kind": "scores"} | asdict(one) for one in scores])
+
+    def result(self, names: Sequence[str]) -> IivResult:
+        """Everything measured so far of these checkpoints."""
+        return IivResult(
+            replace(self._settings, checkpoints=tuple(names)),
+            self._questions,
+            tuple(self._models[name] for name in names),
+            {key: one for key, one in self.scores.items() if key[0] in names},
+            library_versions(),
+        )
+
+    def _check_header(self, theirs: dict[str, Any], ours: dict[str, Any]) -> None:
+        asked, given = as_plain(ours["settings"]), theirs.get("settings", {})
+        differing = [name for name in asked if name not in MAY_GROW and given.get(name) != asked[name]]
+        if theirs.get("questions_sha256") != ours["questions_sha256"]:
+            differing.append("questions")
+        if differing and self._records:
+            raise RefusedInputError(
+                f"expected a run with the same settings in {self._records.path}, got another {', '.join(differing)}: "
+                "choose another folder"
+            )
+
+
+def _add(
+    record: dict[str, Any],
+    models: dict[str, ScoringModel],
+    scores: dict[tuple[str, str], CandidateScores],
+) -> None:
+    """Take what an earlier run measured."""
+    own: dict[str, Any] = {key: value for key, value in record.items() if key != "kind"}
+    if record.get("kind") == "model":
+        model = ScoringModel(**own)
+        models[model.checkpoint] = model
+    elif record.get("kind") == "scores":
+        own |= {name: tuple(own[name]) for name in ("log_likelihoods", "n_tokens")}
+        scores[own["checkpoint"], own["question_id"]] = CandidateScores(**own)
+
+
+def _read_run(records: RecordFile) -> IivResult:
+    found = records.read()
+    models: dict[str, ScoringModel] = {}
+    scores: dict[tuple[str, str], CandidateScores] = {}
+    try:
+        header = next(record for record in found if record.get("kind") == "settings")
+        settings = IivSettings(
+            **header["settings"] | {"checkpoints": tuple(header["settings"]["checkpoints"])}
+        )
+        questions = tuple(_question(record) for record in found if record.get("kind") == "question")
+        for record in found:
+            _add(record, models, scores)
+    except (StopIteration, KeyError, TypeError) as error:
+        raise RefusedInputError(
+            f"expected an Is-It-Valid run of this version in {records.path}, got another ({error}): make it again "
+            "with `python -m hallulab iiv --out FOLDER`"
+        ) from error
+    return IivResult(settings, questions, tuple(models.values()), scores, header.get("versions", {}))
+
+
+def _question(record: dict[str, Any]) -> ListedQuestion:
+    own: dict[str, Any] = {key: value for key, value in record.items() if key != "kind"}
+    own |= {name: tuple(own[name]) for name in ("answers", "is_valid", "data_probability")}
+    return ListedQuestion(**own)

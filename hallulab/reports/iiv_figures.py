@@ -1,0 +1,225 @@
+"""The figures of Is-It-Valid: measured ratios against 2, reliability, the rescaled loss, and poor models."""
+
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+from hallulab.experiments.iiv_summary import CalibrationRow, Estimate, IivRow, RescalingCurve
+from hallulab.experiments.poor_models import PoorModels
+from hallulab.reports.charts import Chart, Series, chart_figure
+from hallulab.reports.figures import INSIDE, NEUTRAL, OUTSIDE, STATE_COLOURS
+from hallulab.theory.poor_models import WindowPoint
+
+SET_TITLES = {
+    "truthfulqa": "TruthfulQA",
+    "misconceptions": "misconceptions",
+    "open_ended": "open-ended",
+    "known_answers": "known answers",
+    "birthdays": "birthdays",
+}
+COLOURS = (*STATE_COLOURS, INSIDE, OUTSIDE, NEUTRAL)
+FACTOR = 2.0
+"""what err is at least, in units of err_iiv, where the other terms of Theorem 1 vanish"""
+HIGHEST_RATIO = 16.0
+
+
+def ratio_chart(rows: Sequence[IivRow], scale: str = "renormalised") -> Chart:
+    """err / err_iiv of every checkpoint on every question set, against 2."""
+    chosen = [row for row in rows if row.scale == scale]
+    names = list(dict.fromkeys(SET_TITLES[row.question_set] for row in chosen))
+    checkpoints = list(dict.fromkeys(row.checkpoint for row in chosen))
+    series = [Series("twice", names, [FACTOR] * len(names), NEUTRAL, "dashed")]
+    for checkpoint, colour in zip(checkpoints, _colours(len(checkpoints)), strict=True):
+        own = {SET_TITLES[row.question_set]: row.own_ratio for row in chosen if row.checkpoint == checkpoint}
+        series.append(_points(checkpoint, names, [own.get(name) for name in names], colour))
+    values = [value for one in series for value in (*(one.high or ()), *one.y) if value is not None]
+    return Chart(
+        title="How many wrong answers for one misjudged answer?",
+        caption=(
+            "Error rate when the model generates, divided by its error rate when it only has to judge answers, at each "
+            "question's own threshold 1/|E|; 95 % bootstrap intervals over questions. The paper's bound gives 2 where "
+            "its correction terms vanish; below 2 these terms are large."
+        ),
+        series=series,
+        x_title="",
+        y_title="err / err_iiv",
+        y_range=(-0.1, min(HIGHEST_RATIO, 1.08 * max(values, default=FACTOR))),
+        x_names=names,
+    )
+
+
+def bound_chart(rows: Sequence[IivRow], scale: str = "renormalised") -> Chart:
+    """Error rates above what Theorem 1 says they must be, one place for each set and checkpoint."""
+    chosen = [row for row in rows if row.scale == scale]
+    names = [f"{SET_TITLES[row.question_set]}, {row.checkpoint}" for row in chosen]
+    return Chart(
+        title="The error rate never falls below the bound",
+        caption=(
+            "Error rate among the listed answers with its 95 % bootstrap interval, and the least Theorem 1 allows, "
+            "as the paper states it and with nothing given away. A bound below 0 says nothing and is not drawn."
+        ),
+        series=(
+            _points("error rate, measured", names, [row.err for row in chosen], OUTSIDE),
+            Series(
+                "judging error (own threshold)", names, [row.own_err_iiv.value for row in chosen], INSIDE, "point"
+            ),
+            Series("Theorem 1: at least", names, [_spoken(row.bound) for row in chosen], STATE_COLOURS[0], "tick"),
+            Series(
+                "the same, sharper", names, [_spoken(row.sharp_bound) for row in chosen], STATE_COLOURS[3], "tick"
+            ),
+        ),
+        x_title="",
+        y_title="share of answers",
+        y_range=(-0.02, 1.02),
+        x_names=names,
+    )  # fmt: skip
+
+
+def reliability_chart(rows: Sequence[CalibrationRow]) -> Chart:
+    """The reliability diagrams of one question set in one view, a colour for each checkpoint."""
+    first = rows[0]
+    about = {
+        "likeliest": "How sure the model is of its likeliest listed answer, against how often that is valid.",
+        "is_it_valid": "How sure the model must be that an answer is valid, against how often it is.",
+    }[first.view]
+    series = [Series("calibrated", [0.0, 1.0], [0.0, 1.0], NEUTRAL, "dashed")]
+    for row, colour in zip(rows, _colours(len(rows)), strict=True):
+        bins = [one for one in row.bins if one.confidence is not None]
+        series.append(
+            Series(
+                row.checkpoint,
+                [one.confidence or 0.0 for one in bins],
+                [one.outcome for one in bins],
+                colour,
+                "point",
+                [one.low for one in bins],
+                [one.high for one in bins],
+            )
+        )
+    errors = "; ".join(f"{row.checkpoint} {row.ece.value:.3f}" for row in rows if row.ece.value is not None)
+    return Chart(
+        title=f"Can its confidence be believed? {SET_TITLES[first.question_set]}",
+        caption=(
+            f"{about} Dots below the line: over-confident. Ten bins, 95 % bootstrap intervals over "
+            f"{first.n_questions} questions. Expected calibration error: {errors}."
+        ),
+        series=series,
+        x_title="confidence",
+        y_title="share that is valid",
+        y_range=(-0.03, 1.03),
+    )
+
+
+def rescaling_chart(curves: Sequence[RescalingCurve]) -> Chart:
+    """L(p̂_s) − L(p̂) on one question set; δ is the slope at s = 1."""
+    series = []
+    for curve, colour in zip(curves, _colours(len(curves)), strict=True):
+        name = f"{curve.checkpoint}, slope {curve.slope:+.3f}".replace("-", "−")
+        series.append(Series(name, curve.factors, curve.loss_change, colour))
+    values = [value for curve in curves for value in curve.loss_change]
+    top, bottom = max([*values, 0.05]), min([*values, -0.05])
+    return Chart(
+        title=f"What rescaling would do to the loss: {SET_TITLES[curves[0].question_set]}",
+        caption=(
+            "Every answer above the paper's threshold is made s times as likely, then probabilities are made to sum to "
+            "1 again. A calibrated model has its least loss at s = 1; the slope there is δ, with its sign. Sloping up: "
+            "too sure of what is above the threshold."
+        ),
+        series=series,
+        x_title="factor s",
+        y_title="change of the loss (nats)",
+        y_range=(bottom - 0.05 * (top - bottom), top + 0.05 * (top - bottom)),
+        is_log_x=True,
+        marked_x=1.0,
+        marked_name="s = 1",
+    )
+
+
+def windows_chart(found: PoorModels) -> Chart:
+    """n-grams by how many words they see: the least error of any, and Theorem 3."""
+    return Chart(
+        title="A short window must guess; a longer one need not",
+        caption=(
+            "“She … out of” must go on with “her mind”, “He … out of” with “his mind”. Least error of any table of "
+            "probabilities, over all n-grams that see n − 1 words. The paper's sentence needs 8 words back to the "
+            "pronoun, the shorter ones 3 to 6. Theorem 3 is met exactly."
+        ),
+        series=(
+            *_windows("paper's two prompts", found.corollary_2, OUTSIDE, STATE_COLOURS[3]),
+            *_windows("pronoun at four distances", found.windows, STATE_COLOURS[0], STATE_COLOURS[2]),
+        ),
+        x_title="n of the n-gram (3: trigram)",
+        y_title="error rate",
+        y_range=(-0.02, 0.62),
+    )
+
+
+def circle_chart(found: PoorModels) -> Chart:
+    """The linear separator on the circle, and the family that fixes it."""
+    names = [point.family for point in found.circle]
+    return Chart(
+        title="A straight line cannot cut out a circle",
+        caption=(
+            f"Which of {found.settings.circle.n_choices} points lies inside the circle? A linear score cannot say, and "
+            "Theorem 3 turns its judging error into generated errors; a score that also sees the distance from the "
+            "middle can."
+        ),
+        series=(
+            Series("least error rate of the family", names, [p.least_err for p in found.circle], OUTSIDE, "bar"),
+            Series("Theorem 3: at least", names, [p.bound for p in found.circle], STATE_COLOURS[0], "bar"),
+            Series("opt: least judging error", names, [p.opt for p in found.circle], INSIDE, "bar"),
+        ),
+        x_title="",
+        y_title="share",
+        y_range=(0, 1.0),
+        x_names=names,
+    )  # fmt: skip
+
+
+def windows_figure(found: PoorModels) -> go.Figure:
+    """`windows_chart` for a page."""
+    return chart_figure(windows_chart(found))
+
+
+def circle_figure(found: PoorModels) -> go.Figure:
+    """`circle_chart` for a page."""
+    return chart_figure(circle_chart(found))
+
+
+def reliability_figure(rows: Sequence[CalibrationRow]) -> go.Figure:
+    """`reliability_chart` for a page."""
+    return chart_figure(reliability_chart(rows))
+
+
+def ratio_figure(rows: Sequence[IivRow], scale: str = "renormalised") -> go.Figure:
+    """`ratio_chart` for a page."""
+    return chart_figure(ratio_chart(rows, scale))
+
+
+def _windows(
+    name: str, points: Sequence[WindowPoint], colour: str, bound_colour: str
+) -> tuple[Series, Series]:
+    orders = [float(point.order) for point in points]
+    return (
+        Series(name, orders, [point.least_err for point in points], colour, "line"),
+        Series(f"{name}: Theorem 3", orders, [point.bound for point in points], bound_colour, "point"),
+    )
+
+
+def _points(name: str, x: Sequence[str], estimates: Sequence[Estimate | None], colour: str) -> Series:
+    """Values with whiskers; without an interval the whisker has no length."""
+    return Series(
+        name, x,
+        [one.value if one else None for one in estimates],
+        colour, "point",
+        [(one.value if one.low is None else one.low) if one else None for one in estimates],
+        [(one.value if one.high is None else one.high) if one else None for one in estimates],
+    )  # fmt: skip
+
+
+def _spoken(bound: Estimate) -> float | None:
+    return bound.value if bound.value is not None and bound.value > 0 else None
+
+
+def _colours(n: int) -> list[str]:
+    return [COLOURS[place % len(COLOURS)] for place in range(n)]
