@@ -73,10 +73,12 @@ def _run(world: Any, chosen: dict[str, Any], out: Path) -> tuple["WordsSweepSett
     for name in settings.resemblance.checkpoints:
         engine.checkpoint_place("words", name)
     asked = _questions(settings.question_set)
+    last = None
     with SweepProgress() as progress:
-        for step in run_words_sweep(engine, settings, asked, output_folder(out)):
-            progress.show(step.part, step.message, step.part_done, step.part_total)
-    return settings, step
+        for last in run_words_sweep(engine, settings, asked, output_folder(out)):
+            progress.show(last.part, last.message, last.part_done, last.part_total)
+    assert last is not None  # each experiment ends with a step
+    return settings, last
 
 
 def _questions(name: str) -> tuple["ReferencedQuestion", ...]:

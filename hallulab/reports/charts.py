@@ -93,6 +93,7 @@ def chart_figure(chart: Chart) -> go.Figure:
     figure.update_xaxes(title_text=chart.x_title, type="log" if chart.is_log_x else None)
     if chart.x_names:
         figure.update_xaxes(type="category", categoryorder="array", categoryarray=list(chart.x_names))
+        figure.update_xaxes(range=[-0.5, len(chart.x_names) - 0.5])
     figure.update_yaxes(title_text=chart.y_title, range=list(chart.y_range))
     styled(figure, height_px=HEIGHT_PX)
     figure.update_layout(
@@ -186,9 +187,7 @@ def _draw_series(axes: Axes, series: Series, x: np.ndarray, *, bar_width: float)
     if series.mark == "bar":
         axes.bar(x, y, bar_width, color=series.colour, alpha=0.85, label=name)
     elif series.mark in DASHES:
-        axes.plot(
-            x, y, color=series.colour, linestyle=DASHES[series.mark][1], linewidth=1.8, label=name
-        )
+        axes.plot(x, y, color=series.colour, linestyle=DASHES[series.mark][1], linewidth=1.8, label=name)
     elif series.mark == "tick":
         axes.plot(x, y, "_", color=series.colour, markersize=16, markeredgewidth=2.4, label=name)
     else:

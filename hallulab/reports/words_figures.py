@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from hallulab.data.paper_table_1 import HIGHEST, LOWEST, TABLE_1, paper_models, paper_scores
 from hallulab.experiments.words_resemblance_summary import CheckpointSummary
 from hallulab.experiments.words_sweep import ResemblanceRun, VerdictsRun
+from hallulab.experiments.words_verdicts_run import Rate
 from hallulab.reports.charts import Chart, Mark, Series
 from hallulab.reports.figures import INSIDE, NEUTRAL, OUTSIDE, STATE_COLOURS
 from hallulab.reports.words_tables import set_title
@@ -57,7 +59,7 @@ def figure_4(run: ResemblanceRun) -> Chart:
     return Chart(
         title=f"Figure 4, measured here: {set_title(run.question_set)}, {run.result.settings.variant}",
         caption=(
-            "Likeness of the answers (largest Gestalt ratio to a list) by epochs of fine-tuning, one line per training, "
+            "Likeness of the answers (largest Gestalt ratio to a list) by epochs of fine-tuning, one line a training; "
             "bands are 95 % bootstrap intervals over questions. The grey line is the same answers against the wrong "
             "answers to other questions, the yellow one what a text of that length gets that knows nothing."
         ),
@@ -72,10 +74,11 @@ def figure_4(run: ResemblanceRun) -> Chart:
 def paper_chart() -> Chart:
     """The paper's Figure 4 from its own numbers."""
     names = [_epoch_name(epoch) for epoch in sorted({one.epochs for one in TABLE_1})]
+    marks: tuple[tuple[int, Mark], ...] = ((1, "line"), (2, "dashed"))
     series = [
         Series(f"{model}, seed {seed}", names, list(scores.values()), colour, mark)
         for model, colour in zip(paper_models(), (PAPER, BASE), strict=True)
-        for seed, mark in ((1, "line"), (2, "dashed"))
+        for seed, mark in marks
         if (scores := dict(sorted(paper_scores(model, seed).items())))
     ]
     return Chart(
@@ -114,9 +117,8 @@ def length_chart(run: ResemblanceRun) -> Chart:
             [one.incorrect.interval.low for one in bins],
             [one.incorrect.interval.high for one in bins],
         )
-        series.append(
-            Series(name, x, [one.incorrect.mean for one in bins], colour, "point", low, high, is_listed=name not in listed)
-        )  # fmt: skip
+        scores = [one.incorrect.mean for one in bins]
+        series.append(Series(name, x, scores, colour, "point", low, high, is_listed=name not in listed))
         null = "the same answers, other questions"
         means = [one.null_incorrect.mean for one in bins]
         series.append(Series(null, x, means, NEUTRAL, "dotted", is_listed=null not in listed))
@@ -163,14 +165,10 @@ def rate_chart(run: VerdictsRun) -> Chart:
         "truly wrong (small world)": ([row.wrong for row in rows], NEUTRAL),
     }
     series = [
-        Series(
-            name, names, [one.value for one in rates], colour, "point",
-            [one.interval and one.interval.low for one in rates],
-            [one.interval and one.interval.high for one in rates],
-        )
+        _of_rates(name, names, rates, colour, "point")
         for name, (rates, colour) in measured.items()
         if any(one.value is not None for one in rates)
-    ]  # fmt: skip
+    ]
     return Chart(
         title="Hallucination rate on open-ended questions",
         caption="Share of answers outside every region, with 95 % Wilson intervals; all judged by one frozen scorer.",
@@ -189,10 +187,8 @@ def loss_chart(run: VerdictsRun) -> Chart:
         key=lambda row: row.training_loss or 0.0,
     )
     rates = [row.hallucination_rate for row in rows]
-    series = Series(
-        "one tuned checkpoint", [row.training_loss or 0.0 for row in rows], [one.value for one in rates], OUTSIDE, "point",
-        [one.interval and one.interval.low for one in rates], [one.interval and one.interval.high for one in rates],
-    )  # fmt: skip
+    losses = [row.training_loss or 0.0 for row in rows]
+    series = _of_rates("one tuned checkpoint", losses, rates, OUTSIDE, "point")
     return Chart(
         title="The same rate against training loss",
         caption="Loss of the last epoch, nats per answer token; the base was not tuned and has none.",
@@ -209,17 +205,16 @@ def hints_chart(run: VerdictsRun) -> Chart:
     rows = [row for row in rows if row.answers != "every" or row.causes == "50/50"]
     names = [f"{row.causes}, {row.answers}" for row in rows]
     series = [
-        Series(name, names, [one.value for one in rates], colour, "bar",
-               [one.interval and one.interval.low for one in rates], [one.interval and one.interval.high for one in rates])
+        _of_rates(name, names, rates, colour, "bar")
         for name, rates, colour in (
             ("with hints", [row.inside_hinted for row in rows], INSIDE),
             ("one plain threshold", [row.inside_plain for row in rows], NEUTRAL),
         )
-    ]  # fmt: skip
+    ]
     return Chart(
         title="Where hints pay: genuine answers let in",
         caption=(
-            "By how often the cause of an answer occurs without a hint. A plain threshold on p(answer | question) calls "
+            "By how often the cause of an answer occurs without a hint. One threshold on p(answer | question) calls "
             "genuine answers of a rare cause hallucinations; a region per hint does not."
         ),
         series=series,
@@ -234,7 +229,8 @@ def _trainings(
     checkpoints: Sequence[CheckpointSummary],
 ) -> tuple[list[dict[str, CheckpointSummary]], list[str]]:
     """Lines of place → checkpoint, and all places in order: by epoch where names tell it, else by name."""
-    base = {"base": row for row in checkpoints if row.is_base}
+    bases = [row for row in checkpoints if row.is_base]
+    base = {"base": bases[0]} if bases else {}
     tuned = [row for row in checkpoints if not row.is_base]
     found = [(EPOCH.match(row.checkpoint), row) for row in tuned]
     if not tuned or not all(match for match, _ in found):
@@ -249,6 +245,12 @@ def _trainings(
         base | {_epoch_name(epoch): row for epoch, row in sorted(line.items())} for line in lines.values()
     ]
     return named, [*base, *map(_epoch_name, epochs)]
+
+
+def _of_rates(name: str, x: Sequence[Any], rates: Sequence[Rate], colour: str, mark: Mark) -> Series:
+    """Shares with their Wilson intervals."""
+    low, high = ([one.interval and getattr(one.interval, end) for one in rates] for end in ("low", "high"))
+    return Series(name, x, [one.value for one in rates], colour, mark, low, high)
 
 
 def _epoch_name(epoch: int) -> str:

@@ -1,6 +1,7 @@
 """The report of a words sweep: what is left of the paper's claim, Table 1 and Figure 4, verdicts, every number."""
 
 import csv
+from collections.abc import Mapping
 from dataclasses import asdict
 from io import StringIO
 from pathlib import Path
@@ -111,9 +112,9 @@ def _resemblance_section(run: ResemblanceRun, *, has_paper: bool) -> PageSection
 
 def _verdicts_section(run: VerdictsRun) -> PageSection:
     about = (
-        "Every checkpoint answers open-ended questions with two acceptable answers each. The frozen base writes genuine "
-        "answers under a hint for each; an answer that is less probable under every hint than all but a tenth of these "
-        "is called a hallucination. The verdicts are tested on answers whose truth is known."
+        "Every checkpoint answers open-ended questions with two acceptable answers each. The frozen base writes "
+        "genuine answers under a hint for each; an answer less probable under every hint than all but a tenth of "
+        "these is called a hallucination. The verdicts are tested on answers whose truth is known."
     )
     return PageSection(
         "Text verdicts",
@@ -150,7 +151,7 @@ def _receipt(sweep: WordsSweep) -> Receipt:
     return Receipt(PageTable("Settings", ("setting", "value"), rows), versions, hashes)
 
 
-def _settings(title: str, values: dict[str, object]) -> list[tuple[str, str]]:
+def _settings(title: str, values: Mapping[str, object]) -> list[tuple[str, str]]:
     return [
         (f"{title}: {name}", ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value))
         for name, value in values.items()

@@ -5,18 +5,18 @@ from collections.abc import Sequence
 from hallulab.data.paper_table_1 import HIGHEST, LOWEST
 from hallulab.experiments.words_resemblance_summary import CONTROLS, CheckpointSummary
 from hallulab.experiments.words_sweep import ResemblanceRun, VerdictsRun
-from hallulab.experiments.words_verdicts_summary import CheckpointRow, VerdictsSummary
+from hallulab.experiments.words_verdicts_summary import CheckpointRow, CoverageRow, VerdictsSummary
 from hallulab.reports.page import Finding
 from hallulab.reports.words_tables import SOURCES, number, set_title, title_of
 from hallulab.scoring.grades import GRADES
 from hallulab.theory.bootstrap import PairedDifference
 
 OPENING = (
-    "Two questions are asked of a language model before and after fine-tuning. First: do its answers grow more like common "
-    "wrong answers? A paper (arXiv 2509.21473, Table 1) says so: its score, the likeness to the closest of a list of "
-    f"wrong answers, lies between {LOWEST} and {HIGHEST} and is higher after tuning. But such a score also depends on how "
-    "long an answer is, so each answer is held here against the wrong answers to other questions, of which it can know "
-    "nothing: only what is above that is about the question. Second: can a frozen copy of the model tell, from "
+    "Two questions are asked of a language model before and after fine-tuning. First: do its answers grow more like "
+    "common wrong answers? A paper (arXiv 2509.21473, Table 1) says so: its score, the likeness to the closest of a "
+    f"list of wrong answers, lies between {LOWEST} and {HIGHEST} and is higher after tuning. But such a score also "
+    "depends on how long an answer is. So each answer is held here against the wrong answers to other questions, of "
+    "which it can know nothing: only what is above that is about the question. Second: can a frozen copy of the model tell, from "
     "probabilities alone, which answers are hallucinations?"
 )
 
@@ -56,7 +56,7 @@ def _headline(
     if not rises and falls:
         return f"Tuning lowers the paper's score in {_of(falls, n)} checkpoints and raises it in none."
     if not rises:
-        return f"Tuning does not change the paper's score: a clear rise in none of {n} checkpoints, a clear fall in none."
+        return f"Tuning does not change the paper's score: a clear rise or fall in none of {n} checkpoints."
     if not remains:
         return f"The paper's score rises in {_of(rises, n)} checkpoints, and nothing of it is left under control."
     return f"The paper's score rises in {_of(rises, n)} checkpoints; under control a rise is left in {_of(remains, n)}."
@@ -98,6 +98,9 @@ def _resemblance_sentences(
             f"[{number(excess.interval.low, 4)}, {number(excess.interval.high, 4)}], which "
             + ("is not zero." if is_clear else "cannot be told from zero.")
         )
+    rising = [row for row in tuned if _is_above_0(row.against_base["incorrect"])]
+    if rising:
+        yield _largest_rise(rising)
     margin = base.means["margin"]
     if margin is not None:
         more = "wrong" if margin.mean > 0 else "right"
@@ -120,6 +123,21 @@ def _resemblance_sentences(
         )
 
 
+def _largest_rise(rising: Sequence[CheckpointSummary]) -> str:
+    rises = {row.checkpoint: row.against_base for row in rising}
+    name = max(rises, key=lambda one: _change(rises[one]["incorrect"]))
+    score, alone, length = (_change(rises[name][q]) for q in ("incorrect", "length_alone", "n_characters"))
+    return (
+        f"The largest rise is {number(score, 4, signed=True)} ({name}). Its texts are {abs(length):.1f} characters "
+        f"{'shorter' if length < 0 else 'longer'} than the base's; texts of these lengths that know nothing change by "
+        f"{number(alone, 4, signed=True)}."
+    )
+
+
+def _change(found: PairedDifference | None) -> float:
+    return found.mean if found else 0.0
+
+
 _GRADE_WORDS = {
     "correct": "right answers from the list",
     "wrong": "wrong answers from the list",
@@ -135,7 +153,10 @@ def _verdicts_headline(summary: VerdictsSummary) -> str:
     tuned = [row for row in summary.checkpoints if row.more_than_base is not None]
     rises = sum(_is_above_0(row.more_than_base) for row in tuned)
     found = [row.auroc.value for row in summary.detection if row.auroc]
-    detected = f"; answers made wrong are ranked with AUROC ≥ {_floor(min(found))}" if found else ""
+    detected = f"; answers made wrong on purpose are told apart (AUROC {_least(found)})" if found else ""
+    new = _new_wordings(summary)
+    if new and (new.any_region.value or 0) < 0.5:
+        detected += ", but so are right ones in new wordings"
     if not tuned:
         return f"One checkpoint alone hallucinates in {_percent(summary.checkpoints[0])} of its answers{detected}."
     if not rises:
@@ -149,9 +170,9 @@ def _verdicts_sentences(summary: VerdictsSummary):
     judged = [row for row in summary.checkpoints if row.hallucination_rate.value is not None]
     if judged:
         yield (
-            f"{_by_name(judged[0])} falls outside every region in {_percent(judged[0])} of {judged[0].hallucination_rate.n:,} "
-            "answers to open-ended questions"
-            + (f"; the others in {_rates(judged[1:])}." if judged[1:] else ".")
+            f"Outside every region: {_percent(judged[0])} of the {judged[0].hallucination_rate.n:,} answers of "
+            f"{_by_name(judged[0])} to open-ended questions"
+            + (f", and {_rates(judged[1:])} of those of the others." if judged[1:] else ".")
         )
         n_wrong, n = (sum(getattr(row.wrong, name) for row in judged) for name in ("n_true", "n"))
         accused = sum(row.outside_of_right.n_true for row in judged)
@@ -189,25 +210,26 @@ def _verdicts_sentences(summary: VerdictsSummary):
             )
             + "."
         )
-    new = next((row for row in summary.coverage if row.answers == "new wording"), None)
-    if new and new.any_region.value is not None:
+    new = _new_wordings(summary)
+    if new:
         yield (
             f"The verdict is about words: of acceptable answers in wordings that the model never met, "
-            f"{100 * new.any_region.value:.1f} % are let in (n = {new.any_region.n:,})."
+            f"{100 * (new.any_region.value or 0):.1f} % are let in (n = {new.any_region.n:,})."
         )
     rare = next(
         (row for row in summary.hints if row.answers == "rare" and row.inside_plain.value is not None), None
     )
     if rare and rare.inside_hinted.value is not None:
         yield (
-            f"Hints pay where causes are unequal: of genuine answers of the rarer cause, {100 * rare.inside_hinted.value:.0f} % "
-            f"are let in with hints, {100 * (rare.inside_plain.value or 0):.0f} % by one plain threshold."
+            f"Hints pay where causes are unequal: of genuine answers of the rarer cause, "
+            f"{100 * rare.inside_hinted.value:.0f} % are let in with hints, "
+            f"{100 * (rare.inside_plain.value or 0):.0f} % by one plain threshold."
         )
     unknown = next((row for row in summary.questions if row.questions == "unknown"), None)
     if unknown and unknown.withheld.n:
         yield (
-            f"“No verdict” is said for {unknown.withheld.n_true} of {unknown.withheld.n} questions that the scorer does "
-            "not know."
+            f"“No verdict” is said for {unknown.withheld.n_true} of {unknown.withheld.n} questions that the scorer "
+            "does not know."
         )
 
 
@@ -234,9 +256,18 @@ def _range(values: Sequence[float]) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _floor(value: float) -> str:
-    """Rounded down, so that “at least” stays true."""
-    return f"{int(value * 1000) / 1000:.3f}"
+def _least(values: Sequence[float]) -> str:
+    """The smallest, rounded down, so that “at least” stays true."""
+    least = int(min(values) * 1000) / 1000
+    return f"{least:.3f}" if least == 1 else f"at least {least:.3f}"
+
+
+def _new_wordings(summary: VerdictsSummary) -> CoverageRow | None:
+    """Coverage of acceptable answers in words that were never trained, where it was measured."""
+    rows = [
+        row for row in summary.coverage if row.answers == "new wording" and row.any_region.value is not None
+    ]
+    return rows[0] if rows else None
 
 
 def _percent(row: CheckpointRow) -> str:

@@ -15,7 +15,7 @@ from hallulab.theory.clustered_auroc import ClusteredAuroc
 from hallulab.theory.intervals import Interval
 
 MISSING = "–"
-N_LIKEST = 60
+N_LIKEST = 20
 MEANS = {
     "incorrect": "paper's score: like a wrong answer",
     "correct": "like a right answer",
@@ -98,7 +98,7 @@ def all_means_table(run: ResemblanceRun) -> PageTable:
     """Everything measured of every checkpoint."""
     rows = [
         (row.checkpoint, str(row.n_questions), f"{row.n_answers:,}",
-         *(mean(row.means[name], 1 if name.startswith("n_") else 3) for name in MEANS),
+         *(mean(row.means[name], _digits(name, 3)) for name in MEANS),
          f"{row.n_unscored:,}", f"{row.n_cut:,}")
         for row in run.summary.checkpoints
     ]  # fmt: skip
@@ -116,7 +116,7 @@ def all_means_table(run: ResemblanceRun) -> PageTable:
 def differences_table(run: ResemblanceRun) -> PageTable:
     """Every paired comparison with the base."""
     rows = [
-        (row.checkpoint, *(difference(row.against_base.get(name), 1 if name.startswith("n_") else 4) for name in COMPARED))
+        (row.checkpoint, *(difference(row.against_base.get(name), _digits(name, 4)) for name in COMPARED))
         for row in run.summary.checkpoints
         if row.against_base
     ]  # fmt: skip
@@ -136,7 +136,10 @@ def grades_table(run: ResemblanceRun) -> PageTable:
     return PageTable(
         "Grades by written rules",
         ("checkpoint", *GRADES, "answers"),
-        [(row.checkpoint, *(_grade(row, grade) for grade in GRADES), f"{row.n_answers:,}") for row in run.summary.checkpoints],
+        [
+            (row.checkpoint, *(_grade(row, grade) for grade in GRADES), f"{row.n_answers:,}")
+            for row in run.summary.checkpoints
+        ],
         note=(
             "No judge model: a rule decides only what it can see in the words, and says “ungradable” otherwise. "
             "Count, share and 95 % Wilson interval."
@@ -167,10 +170,10 @@ def likest_table(run: ResemblanceRun) -> PageTable | None:
     return PageTable(
         f"The {len(rows)} answers most like a wrong reference",
         (
-            "question", "answer", "closest wrong reference", "to it", "to a right one", "to another question's", "grade",
-            "times", "checkpoints",
+            "question", "answer", "closest wrong reference", "to it", "to a right one", "to another question's",
+            "grade", "times", "checkpoints",
         ),
-        [(*cells, str(len(n_alike[key])), ", ".join(dict.fromkeys(n_alike[key]))) for key, cells in rows.items()],
+        [(*cells, str(len(n_alike[key])), _who(n_alike[key], run)) for key, cells in rows.items()],
         note="The same answer to the same question is listed once; “times” says how often it was given.",
         is_list=True,
     )  # fmt: skip
@@ -196,8 +199,8 @@ def checkpoint_table(run: VerdictsRun) -> PageTable:
         note=(
             f"One frozen scorer, {run.summary.scorer}, judges all; regions hold {100 * run.summary.hdr_mass:.0f} % of "
             "genuine answers. Loss in nats per answer token, the last recorded; Wilson intervals of 95 %. “Over "
-            "questions”: the same rate, whole questions drawn again. “Truly wrong”: no wording of an acceptable answer, "
-            "known in the small world only."
+            "questions”: the same rate, whole questions drawn again. “Truly wrong”: no wording of an acceptable "
+            "answer, known in the small world only."
         ),
     )  # fmt: skip
 
@@ -334,6 +337,17 @@ def rate(found: Rate) -> str:
 def auroc(found: ClusteredAuroc | None) -> str:
     """An area with its interval."""
     return MISSING if found is None else f"{number(found.value, 4)} {interval(found.interval, 4)}"
+
+
+def _digits(quantity: str, of_a_ratio: int) -> int:
+    """Decimals: lengths need fewer than ratios."""
+    return 1 if quantity.startswith("n_") else of_a_ratio
+
+
+def _who(checkpoints: list[str], run: ResemblanceRun) -> str:
+    """Who gave an answer, shortly where everybody did."""
+    names = list(dict.fromkeys(checkpoints))
+    return f"all {len(names)}" if len(names) == len(run.result.models) > 1 else ", ".join(names)
 
 
 def _grade(row: CheckpointSummary, grade: str) -> str:
