@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.special import logsumexp
 
 from hallulab.data.candidate_answers import CANDIDATE_SETS, CandidateQuestion, candidate_questions
 from hallulab.data.coins import check_whole
@@ -194,7 +193,7 @@ def _scored(
     for question in questions:
         together, lengths = [], []
         for candidate in question.candidates:
-            together.append(float(logsumexp([next(totals) for _ in candidate.wordings])))
+            together.append(float(np.logaddexp.reduce([next(totals) for _ in candidate.wordings])))
             lengths.append(float(np.mean([_n_tokens(qwen, text) for text in candidate.wordings])))
         found.append(CandidateScores(checkpoint, question.id, tuple(together), tuple(lengths)))
     return found

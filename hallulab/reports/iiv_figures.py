@@ -141,8 +141,8 @@ def windows_chart(found: PoorModels) -> Chart:
         title="A short window must guess; a longer one need not",
         caption=(
             "“She … out of” must go on with “her mind”, “He … out of” with “his mind”. Least error of any table of "
-            "probabilities, over all n-grams that see n − 1 words. The paper's sentence needs 8 words back to the "
-            "pronoun, the shorter ones 3 to 6. Theorem 3 is met exactly."
+            "probabilities, over all n-grams that see n − 1 words. In the paper's sentence the pronoun is 8 "
+            "words back, in the others 4 to 7. Theorem 3 is met exactly."
         ),
         series=(
             *_windows("paper's two prompts", found.corollary_2, OUTSIDE, STATE_COLOURS[3]),
