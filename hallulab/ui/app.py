@@ -12,14 +12,16 @@ from hallulab.ui.session import Session
 from hallulab.ui.tabs.ask import build_ask_tab
 from hallulab.ui.tabs.coins import build_coins_tab
 from hallulab.ui.tabs.density import build_density_tab
+from hallulab.ui.tabs.facts import build_facts_tab
+from hallulab.ui.tabs.grading import build_grading_tab
 from hallulab.ui.tabs.paint import build_paint_tab
 
 MAX_WAITING = 64
 """visitors in the queue before the next is asked to come back later"""
 KEEP_FILES_S = 3600
 """age at which pictures made for a visitor are deleted"""
-MAX_UPLOAD = "1mb"
-"""no tab takes uploads; the server refuses larger bodies anyway"""
+MAX_UPLOAD = "10mb"
+"""of a picture that a visitor gives; the server refuses larger bodies"""
 
 LEAD = """
 <h1>hallulab</h1>
@@ -47,6 +49,10 @@ def build_app(engine: Engine, *, truthfulqa: str | None = None) -> gr.Blocks:
             build_coins_tab(session)
         with gr.Tab("Density", id="density"):
             build_density_tab(session)
+        with gr.Tab("Facts", id="facts"):
+            build_facts_tab(session)
+        with gr.Tab("Grading", id="grading"):
+            build_grading_tab(session)
         gr.HTML(f'<p class="hl-note">Models: {engine.preset.title}. Nothing you type is stored.</p>')
     return app.queue(max_size=MAX_WAITING)
 

@@ -6,21 +6,20 @@ from hallulab.reports.figures import GRID, INSIDE, NEUTRAL, OUTSIDE
 from hallulab.ui.parts.ask_look import ASK_CSS
 from hallulab.ui.parts.coin_look import COIN_CSS
 from hallulab.ui.parts.density_look import DENSITY_CSS
+from hallulab.ui.parts.facts_look import FACTS_CSS
+from hallulab.ui.parts.grading_look import GRADING_CSS
+from hallulab.ui.parts.paint_look import PAINT_CSS
 
 CSS = f"""
 .gradio-container {{ max-width: 1180px !important; margin: 0 auto !important; }}
 .gradio-container .html-container {{ padding: 0; }}
+/* six tabs beside each other on a phone */
+@media (max-width: 640px) {{ .tab-container button {{ padding-inline: 4px; font-size: 0.84rem; }} }}
 .hl-lead {{ font-size: 1.05rem; line-height: 1.5; margin: 0.1rem 0 0.4rem; max-width: 62rem; }}
 .hl-lead b {{ font-weight: 650; }}
 .hl-card {{ border: 1px solid var(--border-color-primary); border-left: 6px solid var(--hl-tone, {NEUTRAL});
   border-radius: 10px; padding: 12px 16px; background: var(--block-background-fill); }}
 .hl-quiet {{ border-left-width: 1px; border-left-color: var(--border-color-primary); }}
-#paint-gallery .grid-wrap {{ max-height: none; }}
-#paint-gallery .grid-container {{ grid-template-columns: repeat(var(--grid-cols), minmax(0, 1fr)); }}
-#paint-gallery .caption-label {{ max-width: 100%; padding: 1px 5px; font-size: 0.72rem; }}
-@media (max-width: 640px) {{
-  #paint-gallery .grid-container {{ grid-template-columns: repeat(3, minmax(0, 1fr)); }}
-}}
 .hl-pill {{ display: inline-block; padding: 4px 12px; border-radius: 999px; font-weight: 650; color: #fff;
   background: color-mix(in srgb, var(--hl-tone, {NEUTRAL}) 82%, #000); white-space: nowrap; }}
 .hl-sentence {{ margin: 8px 0 0; font-size: 1rem; line-height: 1.5; }}
@@ -49,7 +48,7 @@ CSS = f"""
 .hl-in, .hl-out {{ font-weight: 600; white-space: nowrap; }}
 .hl-in {{ color: color-mix(in srgb, {INSIDE} 80%, var(--body-text-color)); }}
 .hl-out {{ color: color-mix(in srgb, {OUTSIDE} 80%, var(--body-text-color)); }}
-{ASK_CSS}{COIN_CSS}{DENSITY_CSS}"""
+{ASK_CSS}{COIN_CSS}{DENSITY_CSS}{PAINT_CSS}{FACTS_CSS}{GRADING_CSS}"""
 
 
 def theme() -> gr.themes.Base:
