@@ -8,6 +8,7 @@ import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,7 +59,8 @@ def drawn_again(
     faces = _held_out_faces(frame, folder)
     if not faces or not neighbours:
         return neighbours
-    side = int(clip.model.visual.image_size[0])
+    visual: Any = clip.model.visual
+    side = int(visual.image_size[0])
     pictures = [draw_face(faces[one.state][one.row], side) for one in neighbours]
     features = unit_rows(embed_images(clip, pictures))
     kept = unit_rows(np.stack([frame.held_out[one.state][one.row] for one in neighbours]))

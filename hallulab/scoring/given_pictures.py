@@ -1,7 +1,6 @@
 """Pictures that somebody gives: opened within limits, and the recipe inside one that was painted here."""
 
 import base64
-import binascii
 import io
 import json
 import math
@@ -72,7 +71,7 @@ def open_base64(data: str) -> GivenPicture:
         raise RefusedInputError(f"expected at most {MAX_BASE64_CHARACTERS} characters, got {len(data)}")
     try:
         pixels = base64.b64decode(data.partition("base64,")[2] or data, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise RefusedInputError(
             f"expected a picture as base64 or as a data URI, got other text ({error})"
         ) from error

@@ -20,7 +20,6 @@ from hallulab.scoring.pictures import NO_FRAME, frame_of, verdict_json
 from hallulab.theory.regions import check_mass
 
 
-
 @dataclass(frozen=True)
 class ImageDetails:
     """Everything the world knows about one image."""
@@ -87,13 +86,9 @@ def look_closely(
         embedding = embed_images(clip, [image])[0]
         hcdr = frame.features.hcdr.with_mass(hdr_mass)
         verdict = hcdr.decide(frame.features.log_densities(embedding[None]))[0]
-        neighbours = drawn_again(
-            frame, engine.preset.pictures.frame, clip, nearest_genuine(frame, embedding)
-        )
+        neighbours = drawn_again(frame, engine.preset.pictures.frame, clip, nearest_genuine(frame, embedding))
         attributes = None if probe is None else read_attributes(probe, [image])[0]
-    yield JobProgress(
-        "judged", 1.0, ImageDetails(hcdr, verdict, neighbours, attributes, x0_variance)
-    )
+    yield JobProgress("judged", 1.0, ImageDetails(hcdr, verdict, neighbours, attributes, x0_variance))
 
 
 def png_data_uri(image: Image.Image, **options: Any) -> str:

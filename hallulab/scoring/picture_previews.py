@@ -71,3 +71,10 @@ def with_previews(
             if previews is None:
                 previews = Previews(engine.painter(checkpoint))
             yield step, previews.of(predicted_x0)
+
+
+def without_previews(steps: Iterator[Step]) -> Iterator[tuple[Step, None]]:
+    """The same for who does not look: the steps alone."""
+    with closing(steps):  # type: ignore[type-var]
+        for step in steps:
+            yield step, None

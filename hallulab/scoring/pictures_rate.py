@@ -82,9 +82,7 @@ class GrowingResult:
         if self.anytime is None or self.painted.scores is None:
             return None
         if self.is_by_plan:
-            return wilson_interval(
-                self.painted.scores.n_outside, self.n, confidence=self.settings.confidence
-            )
+            return wilson_interval(self.painted.scores.n_outside, self.n, confidence=self.settings.confidence)
         return self.anytime
 
     @property
@@ -168,7 +166,9 @@ def paint_growing(
     result: GrowingResult | None = None
     with engine.enter("paint") as ticket:
         for position in ticket.positions():
-            yield GrowingProgress(0, n_total, f"waiting for {position} other job{'s' if position > 1 else ''}")
+            yield GrowingProgress(
+                0, n_total, f"waiting for {position} other job{'s' if position > 1 else ''}"
+            )
         # a server can only stop a generator that has yielded: do so before the first long step
         yield GrowingProgress(0, n_total, "loading the model")
         pipeline = engine.painter(name)

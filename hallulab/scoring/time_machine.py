@@ -94,7 +94,7 @@ def paint_at_all(
             finished: PaintStep | None = None
             for finished in stream_images(engine.painter(name), text, settings):
                 fraction = (place + finished.n_done / (finished.n_total + 1)) / len(names)
-                yield JobProgress(f"{name}: painting", fraction, machine if machine.moments else None)
+                yield JobProgress(f"painting at {name}", fraction, machine if machine.moments else None)
             assert finished is not None  # a job has at least one step
             variances = tuple(one.x0_variance for one in finished.painted)
             result = PaintResult(
@@ -107,12 +107,14 @@ def paint_at_all(
                 result = replace(result, scores=scores, frame=frame.features.embedder, reason=None)
             machine = _with_moment(engine, machine, result, place)
             if place + 1 < len(names):
-                yield JobProgress(f"{name}: judged", (place + 1) / len(names), machine)
+                yield JobProgress(f"judged {name}", (place + 1) / len(names), machine)
     yield JobProgress("judged", 1.0, machine)
 
 
 def _with_moment(engine: Engine, machine: TimeMachine, painted: PaintResult, place: int) -> TimeMachine:
-    if painted.checkpoint == engine.preset.pictures.base_name:  # what it was trained on before is another story
+    if (
+        painted.checkpoint == engine.preset.pictures.base_name
+    ):  # what it was trained on before is another story
         return replace(machine, moments=(*machine.moments, Moment(0, None, painted)))
     history = training_history(engine.checkpoint_place("pictures", painted.checkpoint))
     step = history.n_steps or steps_in_name(painted.checkpoint) or place

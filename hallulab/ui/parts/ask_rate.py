@@ -16,6 +16,7 @@ from hallulab.scoring.words_rate import RateResult, RateSettings, hallucination_
 from hallulab.ui.parts.ask_inputs import AskInputs, asked
 from hallulab.ui.parts.controls import UNQUEUED, stop_enabled, wire_stop
 from hallulab.ui.parts.errors import shown_to_visitor
+from hallulab.ui.parts.interval_bar import interval_bar
 from hallulab.ui.parts.progress import idle_card, progress_card
 from hallulab.ui.parts.verdict import ANSWERS, verdict_card
 from hallulab.ui.session import DEVICE, Session
@@ -81,7 +82,7 @@ def rate_card(result: RateResult, *, is_stopped: bool = False) -> str:
     text, tone = _decision(result, is_stopped)
     return (
         f'<div class="hl-card" role="status" style="--hl-tone:{tone}"><span class="hl-pill">{text}</span>'
-        f'<p class="hl-sentence">{rate_sentence(result)}</p>{_marks(result)}{_interval_bar(result)}</div>'
+        f'<p class="hl-sentence">{rate_sentence(result)}</p>{_marks(result)}{_bar(result)}</div>'
     )
 
 
@@ -188,15 +189,12 @@ def _marks(result: RateResult) -> str:
     return f'<div class="hl-marks" aria-hidden="true">{marks}</div>'
 
 
-def _interval_bar(result: RateResult) -> str:
-    """The interval on a line from 0 to 100 %, with the rate, the line it is decided by, and what genuine answers do."""
-    interval, line, genuine = result.interval, result.settings.line, 1 - result.hdr_mass
-    rate = "" if result.rate is None else f'<i class="hl-rate" style="left:{result.rate:.2%}"></i>'
-    return (
-        f'<div class="hl-range" role="img" aria-label="interval from {interval.low:.0%} to {interval.high:.0%}">'
-        f'<b style="left:{interval.low:.2%};width:{interval.high - interval.low:.2%}"></b>'
-        f'<i class="hl-genuine" style="left:{genuine:.2%}"></i><i class="hl-line" style="left:{line:.2%}"></i>{rate}'
-        f'</div><div class="hl-range-ends"><span>0%</span><span>hallucination rate</span><span>100%</span></div>'
-        f'<p class="hl-note">Dashed: {line:.0%}, which decides “mostly”. Dotted: {genuine:.0%}, the share of genuine '
-        "answers that fall outside by construction. The interval holds at every look, so stopping early is fair.</p>"
+def _bar(result: RateResult) -> str:
+    return interval_bar(
+        result.interval,
+        result.rate,
+        line=result.settings.line,
+        genuine=1 - result.hdr_mass,
+        things="answers",
+        note="The interval holds at every look, so stopping early is fair.",
     )

@@ -1,21 +1,16 @@
 """The Paint tab: a prompt, its images, and each one's verdict among genuine images."""
 
-import base64
-import io
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import gradio as gr
-from PIL import Image
 
-from hallulab.densities.hcdr import Verdict
 from hallulab.engine.pictures import MAX_GUIDANCE, MAX_IMAGES, MAX_STEPS, PaintSettings
-from hallulab.records import as_plain
-from hallulab.reports.figures import INSIDE, OUTSIDE, Candidate, density_histograms
-from hallulab.scoring.pictures import PaintProgress, PaintResult, paint, recipe_chunk
+from hallulab.errors import RefusedInputError
+from hallulab.reports.figures import Candidate, density_histograms
+from hallulab.scoring.pictures import PaintResult
 from hallulab.ui.parts.controls import (
     DEFAULT_HDR_MASS,
     UNQUEUED,
@@ -26,12 +21,24 @@ from hallulab.ui.parts.controls import (
     wire_stop,
 )
 from hallulab.ui.parts.errors import shown_to_visitor
+from hallulab.ui.parts.paint_details import HINT, score_image_endpoint, wire_details
+from hallulab.ui.parts.paint_gallery import (
+    forming_strip,
+    gallery_frames,
+    nearest_state,
+    painted_png,
+    shown_gallery,
+    shown_images,
+    verdict_gallery,
+)
+from hallulab.ui.parts.paint_given import build_given_panel
+from hallulab.ui.parts.paint_inputs import PaintInputs, Wanted
+from hallulab.ui.parts.paint_painting import WAYS, Painting, Way, paint_wanted, painting_card
+from hallulab.ui.parts.paint_time import build_time_panel, time_machine_endpoint
 from hallulab.ui.parts.progress import idle_card, progress_card
-from hallulab.ui.parts.verdict import IMAGES, rate_card, state_table, verdict_card
+from hallulab.ui.parts.verdict import IMAGES, state_table
 from hallulab.ui.session import DEVICE, Session
 
-SHOWN_SIDE_PX = 256
-"""small images are enlarged to this side for the gallery"""
 GALLERY_ID = "paint-gallery"
 
 BEFORE_FIRST = "The images and their verdicts appear here, each compared with genuine images of every class."
@@ -54,6 +61,12 @@ HOW_TO_READ = """
 """
 
 
+LOOK_CLOSER = """
+<h3>Look closer</h3>
+<p class="hl-note">Two more ways to see what a model paints, each one click away.</p>
+"""
+
+
 @dataclass(frozen=True)
 class PaintTab:
     """What other parts of the page may listen to."""
@@ -63,26 +76,29 @@ class PaintTab:
 
 
 def paint_images(
-    session: Session,
-    prompt: str | None,
-    checkpoint: str,
-    n_images: float,
-    seed: float,
-    steps: float,
-    guidance: float,
-    hdr_mass: float,
+    session: Session, way: str, stop_when_decided: bool, *values: Any
 ) -> Iterator[tuple[Any, ...]]:
-    """Paint and judge, yielding the panels after every denoising step; closing it stops the work."""
+    """Paint and judge, yielding the panels as images arrive; closing it stops the work and keeps them."""
+    shown: Painting | None = None
+    forming = ""
     with shown_to_visitor():
-        for progress in _painting(
-            session, prompt or "", checkpoint, n_images, seed, steps, guidance, hdr_mass
-        ):
-            if progress.result is not None:
-                yield (shown_images(progress.result), *panels(progress.result), progress.result)
+        wanted = Wanted.of(session, *values)
+        yield (shown_gallery([]), idle_card("Starting …"), "", "", shown_plot(None), "", "", None, None)
+        for step in paint_wanted(session, wanted, WAYS[way], stop_when_decided=stop_when_decided):
+            if step.preview is not None:
+                forming = forming_strip(step.preview)
+            card = progress_card(step.message.capitalize() + " …", step.n_done, step.n_total)
+            if step.painting is None or step.painting is shown:
+                so_far = painting_card(shown, is_finished=False) if shown else ""
+                yield (gr.skip(), card + forming + so_far, *(gr.skip(),) * 7)
             else:
-                card = progress_card(progress.message.capitalize() + " …", progress.n_done, progress.n_total)
-                images = [enlarged(image) for image in progress.images]
-                yield (shown_gallery(images), card, "", shown_plot(None), "", "", None, None)
+                shown, forming = step.painting, ""
+                _, *others = panels(shown)
+                so_far = painting_card(shown, is_finished=False)
+                yield (gallery_of(shown), card + so_far, *others, shown)
+        if shown is not None:
+            card, *others = panels(shown)
+            yield (gallery_of(shown), card, *others, shown)
 
 
 def paint_endpoint(session: Session) -> Callable[..., dict[str, Any]]:
@@ -97,48 +113,70 @@ def paint_endpoint(session: Session) -> Callable[..., dict[str, Any]]:
         steps: int = pictures.steps,
         guidance: float = pictures.guidance,
         hdr_mass: float = DEFAULT_HDR_MASS,
+        stop_when_decided: bool = False,
+        guided: str = "",
     ) -> dict[str, Any]:
-        """Paint a prompt and judge every image: the JSON of `hallulab paint`, each PNG as a data URI."""
+        """Paint a prompt and judge every image: the JSON of `hallulab paint`, each PNG as a data URI.
+
+        `guided` keeps only images inside a region (`keep`) or the best of several (`best`).
+        """
         with shown_to_visitor():
-            jobs = _painting(session, prompt, checkpoint, n_images, seed, steps, guidance, hdr_mass)
-            result = [progress.result for progress in jobs][-1]
-        assert result is not None  # the last progress always holds the result
-        record = result.to_json()
+            wanted = Wanted.of(session, prompt, checkpoint, n_images, seed, steps, guidance, hdr_mass)
+            way = guided_way(guided)
+            job = paint_wanted(session, wanted, way, stop_when_decided=stop_when_decided, previews=False)
+            painting = [step.painting for step in job][-1]
+        assert painting is not None  # the last progress always holds the result
+        record = painting.to_json()
         for index, image in enumerate(record["images"]):
-            image["png"] = png_data_uri(result, index)
-        return as_plain(record)
+            assert painting.images is not None
+            image["png"] = painted_png(painting.images, index)
+        return record
 
     return endpoint
 
 
-def decide_again(result: PaintResult | None, hdr_mass: float) -> tuple[Any, ...]:
-    """Gallery and panels of the last result at another mass, with no model call."""
-    if result is None:
-        return shown_gallery([]), idle_card(BEFORE_FIRST), "", shown_plot(None), "", "", None
+def guided_way(name: str) -> Way:
+    """The way of choosing images of this name; none is plain."""
+    for way in WAYS.values():
+        if way == (name or "plain"):
+            return way
+    raise RefusedInputError(f"expected guided to be {' or '.join(list(WAYS.values())[1:])}, got {name!r}")
+
+
+def decide_again(painting: Painting | None, hdr_mass: float) -> tuple[Any, ...]:
+    """Gallery, panels and result of the last painting at another mass, with no model call."""
+    if painting is None:
+        return shown_gallery([]), idle_card(BEFORE_FIRST), "", "", shown_plot(None), "", "", None, None
     with shown_to_visitor():
-        again = result.with_mass(hdr_mass)
-        return shown_images(again), *panels(again)
+        again = painting.with_mass(hdr_mass)
+        return gallery_of(again), *panels(again), again
 
 
-def panels(result: PaintResult) -> tuple[str, str, gr.Plot, str, str, dict[str, Any]]:
-    """Rate card, gallery frames, histogram, mean card, table and record of a result."""
+def gallery_of(painting: Painting) -> gr.Gallery:
+    """The images of a painting; hidden when nothing was kept."""
+    return shown_gallery([]) if painting.images is None else shown_images(painting.images)
+
+
+def panels(
+    painting: Painting, *, is_stopped: bool = False
+) -> tuple[str, str, str, gr.Plot, str, str, dict[str, Any]]:
+    """Rate card, gallery frames, hint, histogram, mean card, table and record of a painting."""
+    card, result = painting_card(painting, is_stopped=is_stopped), painting.images
+    if result is None or result.scores is None:
+        return card, "", "", shown_plot(None), "", "", painting.to_json()
     scores = result.scores
-    if scores is None:
-        card = verdict_card(None, IMAGES, hdr_mass=DEFAULT_HDR_MASS, reason=result.reason or "")
-        return card, "", shown_plot(None), "", "", as_plain(result.to_json())
     candidates = [
-        Candidate(f"image {index + 1}, seed {result.settings.seed + index}", verdict)
+        Candidate(f"image {index + 1}, seed {result.seed_of(index)}", verdict)
         for index, verdict in enumerate(scores.verdicts)
     ]
     return (
-        rate_card(
-            scores.n_outside, len(scores.verdicts), scores.interval, IMAGES, hdr_mass=scores.hcdr.hdr_mass
-        ),
-        gallery_frames([verdict.is_hallucination for verdict in scores.verdicts]),
+        card,
+        gallery_frames(result, GALLERY_ID),
+        HINT,
         shown_plot(density_histograms(scores.hcdr, candidates, what="images")),
         mean_card(result),
         state_table(scores.mean_verdict, IMAGES),
-        as_plain(result.to_json()),
+        painting.to_json(),
     )
 
 
@@ -147,7 +185,7 @@ def mean_card(result: PaintResult) -> str:
     assert result.scores is not None
     scores, n = result.scores, len(result.images)
     paper, matched = scores.mean_verdict, scores.matched_verdict
-    seen = {_nearest(verdict) for verdict in scores.verdicts if not verdict.is_hallucination}
+    seen = {nearest_state(verdict) for verdict in scores.verdicts if not verdict.is_hallucination}
     return (
         f'<p class="hl-sentence"><b>Mean of the {n} images</b> (the paper’s test): '
         f"{'outside' if paper.is_hallucination else 'inside'}, "
@@ -156,55 +194,6 @@ def mean_card(result: PaintResult) -> str:
         f"{'outside' if matched.is_hallucination else 'inside'}, {matched.margin_nats:+.1f} nats.</p>"
         f"{AVERAGING_NOTE if paper.is_hallucination and len(seen) > 1 else ''}"
     )
-
-
-def shown_images(result: PaintResult) -> gr.Gallery:
-    """The images as the gallery shows them, captioned with their verdict, the recipe in each PNG."""
-    return shown_gallery([(with_recipe(result, k), caption(result, k)) for k in range(len(result.images))])
-
-
-def shown_gallery(images: Sequence[Image.Image | tuple[Image.Image, str]]) -> gr.Gallery:
-    """The gallery with these images, in more columns when they are many; hidden while there are none."""
-    return gr.Gallery(list(images), columns=4 if len(images) <= 16 else 8, visible=bool(images))
-
-
-def caption(result: PaintResult, index: int) -> str:
-    """Verdict and margin of one image in a few words."""
-    if result.scores is None:
-        return f"seed {result.settings.seed + index}"
-    verdict = result.scores.verdicts[index]
-    sign = "✕" if verdict.is_hallucination else f"✓ {_nearest(verdict)}"
-    return f"{sign} {verdict.margin_nats:+.1f}"
-
-
-def gallery_frames(outside: list[bool]) -> str:
-    """A style sheet that frames each image of the gallery in the colour of its verdict."""
-    rules = "".join(
-        f"#{GALLERY_ID} .gallery-item:nth-child({index + 1}) .thumbnail-item "
-        f"{{ outline: 4px solid {OUTSIDE if is_outside else INSIDE}; outline-offset: -1px; }}"
-        for index, is_outside in enumerate(outside)
-    )
-    return f"<style>{rules}</style>"
-
-
-def enlarged(image: Image.Image) -> Image.Image:
-    """A small image at a size people can look at."""
-    scale = max(1, SHOWN_SIDE_PX // image.width)
-    return image.resize((image.width * scale, image.height * scale), Image.Resampling.LANCZOS)
-
-
-def with_recipe(result: PaintResult, index: int) -> Image.Image:
-    """The enlarged image; gradio writes its `info` into the PNG's text."""
-    image = enlarged(result.images[index])
-    image.info = {"hallulab": _recipe_text(result, index)}
-    return image
-
-
-def png_data_uri(result: PaintResult, index: int) -> str:
-    """One image as painted, as a PNG with its recipe inside."""
-    buffer = io.BytesIO()
-    result.images[index].save(buffer, "PNG", pnginfo=recipe_chunk(result.recipe(index)))
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def build_paint_tab(session: Session) -> PaintTab:
@@ -226,6 +215,11 @@ def build_paint_tab(session: Session) -> PaintTab:
                 info="The base model, or its UNet after so many steps of fine-tuning.",
             )
             n_images = gr.Slider(1, MAX_IMAGES, PaintSettings.n_images, step=1, label="Images (K)")
+            stop_when_decided = gr.Checkbox(
+                False,
+                label="Stop when decided",
+                info="Paint no more once it is clear whether most images hallucinate: 8 at the least.",
+            )
             with gr.Row():
                 seed = gr.Number(
                     PaintSettings.seed, label="Seed", info="Image k uses seed + k.", precision=0, minimum=0
@@ -234,13 +228,16 @@ def build_paint_tab(session: Session) -> PaintTab:
             with gr.Accordion("Sampling", open=False):
                 steps = gr.Slider(1, MAX_STEPS, pictures.steps, step=1, label="Denoising steps")
                 guidance = gr.Slider(0, MAX_GUIDANCE, pictures.guidance, step=0.5, label="Guidance scale")
+                way = gr.Radio(
+                    list(WAYS), value=next(iter(WAYS)), label="Guided by density",
+                    info="Paints more than you ask for, up to four times, and keeps what genuine images resemble.",
+                )  # fmt: skip
         with gr.Column(scale=6, min_width=340):
             rate = gr.HTML(idle_card(BEFORE_FIRST))
-            gallery = gr.Gallery(
-                label="Images: verdict, margin in nats", elem_id=GALLERY_ID, format="png", columns=4, visible=False,
-                object_fit="contain", height="auto", interactive=False, buttons=["download", "fullscreen"],
-            )  # fmt: skip
+            gallery = verdict_gallery("Images: verdict, margin in nats", GALLERY_ID)
             frames = gr.HTML()
+            hint = gr.HTML()
+            details = gr.HTML()
             histogram = gr.Plot(show_label=False, visible=False)
             hdr_mass = mass_slider(IMAGES)
             mean = gr.HTML()
@@ -251,53 +248,40 @@ def build_paint_tab(session: Session) -> PaintTab:
             with gr.Accordion("Receipt (JSON): everything that repeats this result", open=False):
                 record = gr.JSON(show_label=False)
 
-    shown = [rate, frames, histogram, mean, table, record]
-    settings = [prompt, checkpoint, n_images, seed, steps, guidance, hdr_mass]
-    starting = gr.on([start.click, prompt.submit], partial(stop_enabled, True), None, stop, **UNQUEUED)
+    inputs = PaintInputs(prompt, checkpoint, n_images, seed, steps, guidance, hdr_mass)
+    gr.HTML(LOOK_CLOSER)
+    build_time_panel(session, inputs)
+    build_given_panel(session, inputs, way)
+
+    shown = [gallery, rate, frames, hint, histogram, mean, table, record, result]
+    starting = gr.on(
+        [start.click, prompt.submit], lambda: (stop_enabled(True), ""), None, [stop, details], **UNQUEUED
+    )
     painting = starting.then(
-        partial(paint_images, session), settings, [gallery, *shown, result],
+        partial(paint_images, session), [way, stop_when_decided, *inputs.components()], shown,
         concurrency_id=DEVICE, concurrency_limit=1, api_visibility="private",
         show_progress="minimal", show_progress_on=rate,
     )  # fmt: skip
     painting.then(partial(stop_enabled, False), None, stop, **UNQUEUED)
-    wire_stop(stop, painting, stopped, None, [rate, stop])
-    hdr_mass.change(
-        decide_again, [result, hdr_mass], [gallery, *shown], trigger_mode="always_last", **UNQUEUED
+    wire_stop(stop, painting, stopped, [result, hdr_mass], [*shown, stop])
+    wire_details(session, gallery, result, hdr_mass, details)
+    hdr_mass.change(decide_again, [result, hdr_mass], shown, trigger_mode="always_last", **UNQUEUED).then(
+        lambda: "", None, details, **UNQUEUED
     )
     new_seed.click(random_seed, None, seed, **UNQUEUED)
-    gr.api(paint_endpoint(session), api_name="paint", concurrency_id=DEVICE, concurrency_limit=1)
+    for name, endpoint in (
+        ("paint", paint_endpoint), ("time_machine", time_machine_endpoint), ("score_image", score_image_endpoint),
+    ):  # fmt: skip
+        gr.api(endpoint(session), api_name=name, concurrency_id=DEVICE, concurrency_limit=1)
     return PaintTab(prompt, result)
 
 
-def stopped() -> tuple[str, Any]:
-    """After Stop: the finished images stay."""
-    return idle_card("Stopped. The images finished before stay in the gallery."), stop_enabled(False)
-
-
-def _nearest(verdict: Verdict) -> str:
-    """The state whose threshold the image clears by most."""
-    return max(verdict.states, key=lambda state: state.log_density - state.threshold).state
-
-
-def _recipe_text(result: PaintResult, index: int) -> str:
-    return json.dumps(as_plain(result.recipe(index)), ensure_ascii=False)
-
-
-def _painting(
-    session: Session,
-    prompt: str,
-    checkpoint: str | None,
-    n_images: float,
-    seed: float,
-    steps: float,
-    guidance: float,
-    hdr_mass: float,
-) -> Iterator[PaintProgress]:
-    settings = PaintSettings(
-        n_images=int(n_images),
-        seed=int(seed),
-        steps=int(steps),
-        guidance=float(guidance),
-        size=session.engine.preset.pictures.size,
-    )
-    return paint(session.engine, prompt, settings, checkpoint=checkpoint, hdr_mass=hdr_mass)
+def stopped(painting: Painting | None, hdr_mass: float) -> tuple[Any, ...]:
+    """After Stop: the images judged so far stay, and the tab can be used again."""
+    if painting is None:
+        _, _, *others = decide_again(None, hdr_mass)
+        return (
+            shown_gallery([]), idle_card("Stopped before the first image was judged."), *others, stop_enabled(False)
+        )  # fmt: skip
+    again = painting.with_mass(hdr_mass)
+    return gallery_of(again), *panels(again, is_stopped=True), again, stop_enabled(False)
