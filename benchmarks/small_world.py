@@ -25,10 +25,11 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as app.py does
 import psutil  # noqa: E402
 import torch  # noqa: E402
 
+from benchmarks.pictures import PROMPT, in_batches, one_by_one  # noqa: E402
 from benchmarks.table import machine, print_markdown, seconds  # noqa: E402
 from hallulab.data.open_ended import known_questions  # noqa: E402
 from hallulab.engine.core import Engine  # noqa: E402
-from hallulab.engine.pictures import PaintSettings, stream_images  # noqa: E402
+from hallulab.engine.pictures import PaintSettings  # noqa: E402
 from hallulab.engine.presets import load_preset  # noqa: E402
 from hallulab.engine.quiet import quiet_libraries  # noqa: E402
 from hallulab.engine.words import GenerationSettings, generate_answers  # noqa: E402
@@ -36,7 +37,6 @@ from hallulab.scoring.pictures import paint  # noqa: E402
 from hallulab.scoring.words import AskSettings, ask  # noqa: E402
 
 T = TypeVar("T")
-PROMPT = "a cute pet animal"
 BATCH = 16
 START_LIMIT_S = 120
 
@@ -132,19 +132,8 @@ def pictures_rows(repeats: int) -> Iterator[Row]:
     yield Row(f"Paint: {BATCH} images with verdicts", tuple(verdicts_s), "s", "≤ 5 s")
     pipeline = engine.painter()
 
-    def one_by_one() -> None:
-        for seed in range(BATCH):
-            pipeline(
-                PROMPT,
-                num_inference_steps=settings.steps,
-                guidance_scale=settings.guidance,
-                height=settings.size,
-                width=settings.size,
-                generator=torch.Generator().manual_seed(seed),
-            )
-
-    ours_s = [seconds(lambda: last_of(stream_images(pipeline, PROMPT, settings))) for _ in range(repeats)]
-    slow_s = [seconds(one_by_one) for _ in range(repeats)]
+    ours_s = [seconds(lambda: in_batches(pipeline, settings)) for _ in range(repeats)]
+    slow_s = [seconds(lambda: one_by_one(pipeline, settings)) for _ in range(repeats)]
     yield from against(f"{BATCH} images", ours_s, slow_s, "the pipeline, one by one")
 
 

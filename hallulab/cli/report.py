@@ -71,12 +71,19 @@ def _iiv(run: Path, out: Path | None) -> "WrittenReport":
     return write_iiv_report(run, out)
 
 
+def _pictures(run: Path, out: Path | None) -> "WrittenReport":
+    from hallulab.reports.pictures_report import write_pictures_report
+
+    return write_pictures_report(run, out)
+
+
 WRITERS: dict[str, Callable[[Path, Path | None], "WrittenReport"]] = {
     "coins-*.jsonl": _coins,
     "facts-*.jsonl": _facts,
     "grades-*.jsonl": _grades,
     "iiv-*.jsonl": _iiv,
     "words-*.jsonl": _words,
+    "pictures-*.jsonl": _pictures,
 }
 """how each kind of run is reported, by the record files that it leaves"""
 

@@ -74,17 +74,26 @@ class CellJudge:
         direction = (mean - centre) / distance if distance else np.zeros_like(mean)
         thresholds = {"paper": self.hcdr.thresholds, "k_matched": self.matched.thresholds}
         found: dict[str, float | None] = dict.fromkeys(thresholds)
+        false_alarms: dict[str, float] = {}
         for moved in np.arange(0, MOST_DISPLACEMENT + DISPLACEMENT_STEP / 2, DISPLACEMENT_STEP):
             log_densities = self.frame.features.log_densities(
                 self._fresh_means[state] + moved * spread * direction
             )
             for test, threshold in thresholds.items():
                 is_outside = ~inside_regions(log_densities, threshold).any(axis=1)
-                if found[test] is None and is_outside.mean() >= POWER:
+                if moved == 0:
+                    false_alarms[test] = float(is_outside.mean())
+                if found[test] is None and false_alarms[test] < POWER <= is_outside.mean():
                     found[test] = float(moved)
-            if None not in found.values():
+            if all(found[test] is not None or false_alarms[test] >= POWER for test in thresholds):
                 break
-        return {"state": state, "observed": distance / spread, "detectable": found, "power": POWER}
+        return {
+            "state": state,
+            "observed": distance / spread,
+            "detectable": found,
+            "false_alarms": false_alarms,
+            "power": POWER,
+        }
 
 
 def measure_cell(

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import re
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -11,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from accelerate import PartialState
+from accelerate.utils import parse_flag_from_env
 from numpy.typing import NDArray
 
 from hallulab.engine.core import Engine
@@ -82,8 +85,11 @@ class Workers:
 
     @classmethod
     def of_launch(cls) -> "Workers":
-        """As `accelerate launch` set them up; one process without it."""
-        state = PartialState()
+        """As `accelerate launch` set them up; one process without it. Ask before anything asks for the device."""
+        is_launched = int(os.environ.get("LOCAL_RANK", -1)) >= 0
+        # without a GPU accelerate joins processes only when told that they stay on the CPU
+        on_cpu = parse_flag_from_env("ACCELERATE_USE_CPU") or not torch.accelerator.is_available()
+        state = PartialState(cpu=is_launched and on_cpu)
         return cls(state.process_index, state.num_processes, state.wait_for_everyone)
 
     def share(self, units: Sequence["Unit"]) -> Sequence["Unit"]:

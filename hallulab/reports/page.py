@@ -54,6 +54,17 @@ class PageTable:
 
 
 @dataclass(frozen=True)
+class PagePictures:
+    """Small pictures side by side, each with a few words below it."""
+
+    title: str
+    pictures: Sequence[tuple[bytes, str]]
+    """PNG file and words"""
+    note: str = ""
+    """how to read them"""
+
+
+@dataclass(frozen=True)
 class Finding:
     """What one part of the run found: a line that says most of it, and the sentences behind it."""
 
@@ -64,12 +75,13 @@ class Finding:
 
 @dataclass(frozen=True)
 class PageSection:
-    """A heading with paragraphs, then figures side by side where they fit, then tables."""
+    """A heading with paragraphs, then figures side by side where they fit, then tables, then small pictures."""
 
     title: str
     paragraphs: Sequence[str] = ()
     figures: Sequence[PageFigure] = ()
     tables: Sequence[PageTable] = ()
+    pictures: Sequence[PagePictures] = ()
 
 
 @dataclass(frozen=True)
@@ -158,8 +170,19 @@ def _section(section: PageSection, numbers: Iterator[int]) -> str:
         *_paragraphs(section.paragraphs),
         *([_element("div", figures, ' class="side-by-side"')] if figures else []),
         *(_table(table) for table in section.tables),
+        *(_pictures(pictures) for pictures in section.pictures),
     ]
     return _element("section", parts)
+
+
+def _pictures(pictures: PagePictures) -> str:
+    shown = "\n".join(
+        f'<figure><img alt="{_text(words)}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
+        f"<figcaption>{_text(words)}</figcaption></figure>"
+        for png, words in pictures.pictures
+    )
+    note = f'\n<p class="note">{_text(pictures.note)}</p>' if pictures.note else ""
+    return f'<h3>{_text(pictures.title)}</h3>\n<div class="pictures">\n{shown}\n</div>{note}'
 
 
 def _figure(figure: PageFigure, number: int) -> str:
@@ -319,6 +342,9 @@ figcaption, .note {{ color: var(--quiet); font-size: 0.88rem; line-height: 1.45;
 .still {{ width: 100%; background: #ffffff; }}
 .live .annotation-text {{ paint-order: stroke; stroke: var(--ground); stroke-width: 3px; stroke-linejoin: round; }}
 .drawn .still, html:not(.drawn) .live {{ display: none; }}
+.pictures {{ display: grid; gap: 10px; grid-template-columns: repeat(auto-fill, minmax(84px, 1fr)); max-width: 60rem; }}
+.pictures img {{ width: 100%; image-rendering: pixelated; border-radius: 6px; display: block; }}
+.pictures figcaption {{ font-size: 0.75rem; line-height: 1.3; margin-top: 3px; }}
 .scroll {{ overflow-x: auto; }}
 .scroll:focus-visible {{ outline: 2px solid var(--accent); outline-offset: 2px; }}
 table {{ border-collapse: collapse; font-size: 0.9rem; font-variant-numeric: tabular-nums; min-width: 18rem;
