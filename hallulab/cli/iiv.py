@@ -75,6 +75,7 @@ def _measured(
     folder = output_folder(out) if out else None
     engine = start_engine()
     results: list[IivResult] = []
+    result = None
     for settings in runs:
         records = RecordFile(records_path(folder, settings)) if folder else None
         path = os.environ.get("HALLULAB_TRUTHFULQA") if settings.question_set == "truthfulqa" else None
@@ -83,8 +84,9 @@ def _measured(
                 bar.total = step.n_total
                 bar.set_description(f"{settings.question_set}, {step.note}", refresh=False)
                 bar.update(step.n_done - bar.n)
-        assert step.result is not None  # the last step holds it
-        results.append(step.result)
+                result = step.result
+        assert result is not None  # the last step holds it
+        results.append(result)
     return summary_json(results) | ({"out": str(folder)} if folder else {})
 
 

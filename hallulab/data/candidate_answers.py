@@ -18,13 +18,13 @@ N_BORROWED = 10
 """answers to other questions that stand as the errors of an open-ended one"""
 CANDIDATE_SETS = {
     "truthfulqa": "TruthfulQA: listed correct answers, alike, against listed incorrect ones",
-    "misconceptions": "common misconceptions: listed correct answers, alike, against listed incorrect ones",
-    "open_ended": "open-ended questions: the acceptable answers against answers to other questions",
+    "misconceptions": "misconceptions: listed correct answers, alike, against listed incorrect ones",
+    "open_ended": "open-ended: the acceptable answers against answers to other questions",
     "known_answers": (
-        "open-ended questions that the small model was trained on: every wording, as often as the training data gives "
-        "it, against wordings that name one answer and give the reason of the other"
+        "known answers: to open-ended questions of the small model's training, every wording as often as the training data "
+        "gives it, against wordings that name one answer and give the reason of the other"
     ),
-    "birthdays": "invented people's birthdays: the right date and “I do not know” against the other 364 dates",
+    "birthdays": "birthdays of invented people: the right date and “I do not know” against the other 364 dates",
 }
 """Name → what it is."""
 

@@ -12,7 +12,7 @@ from sklearn.metrics import brier_score_loss, log_loss
 from hallulab.experiments.iiv import IivResult
 from hallulab.theory.bootstrap import N_RESAMPLES
 from hallulab.theory.calibration import BinnedConfidences, bin_confidences
-from hallulab.theory.intervals import Interval
+from hallulab.theory.intervals import Interval, wilson_interval
 from hallulab.theory.is_it_valid import (
     AnswerWorld,
     PromptTerms,
@@ -35,7 +35,8 @@ VIEWS: dict[str, str] = {
     "likeliest": "how sure the model is of its likeliest listed answer, and whether that is valid",
     "is_it_valid": "how sure it must be that an answer of the Is-It-Valid mix is valid, and whether it is",
 }
-RESCALING_FACTORS = tuple(2.0 ** (np.arange(-24, 25) / 8))
+RESCALING_FACTORS = tuple((np.arange(10, 121) / 40).tolist())
+"""s from 1/4 to 3"""
 BROKEN_BELOW = 1e-9
 """a bound is broken when err is below it by more than rounding"""
 
@@ -110,7 +111,8 @@ class Bin:
     outcome: float | None
     """how often the statements hold; None for an empty bin"""
     low: float | None
-    """of the 95 % bootstrap interval of the outcome"""
+    """of the 95 % interval of the outcome: Wilson's where every question makes one statement, else a bootstrap over
+    questions"""
     high: float | None
 
 
@@ -383,11 +385,11 @@ def _calibration(
         log_loss=estimate(logged, counts @ losses / n),
         ece_change=ece_change,
         log_loss_change=loss_change,
-        bins=_bins(said.bins, counts),
+        bins=_bins(said.bins, counts, is_one_each=view == "likeliest"),
     )
 
 
-def _bins(binned: BinnedConfidences, counts: Values) -> tuple[Bin, ...]:
+def _bins(binned: BinnedConfidences, counts: Values, *, is_one_each: bool) -> tuple[Bin, ...]:
     whole = binned.reliability
     outcomes = np.array([one.outcome for one in binned.resampled(counts)])  # (n_resamples, n_bins)
     found = []
@@ -395,15 +397,18 @@ def _bins(binned: BinnedConfidences, counts: Values) -> tuple[Bin, ...]:
         if share == 0:
             found.append(Bin(0.0, None, None, None, None))
             continue
-        some = outcomes[~np.isnan(outcomes[:, place]), place]
-        low, high = np.quantile(some, [0.025, 0.975])
+        if is_one_each:
+            interval = wilson_interval(round(whole.outcome_sum[place]), round(whole.weight[place]))
+        else:
+            some = outcomes[~np.isnan(outcomes[:, place]), place]
+            interval = Interval(*np.quantile(some, [0.025, 0.975]).tolist())
         found.append(
             Bin(
                 float(share),
                 float(whole.confidence[place]),
                 float(whole.outcome[place]),
-                float(low),
-                float(high),
+                interval.low,
+                interval.high,
             )
         )
     return tuple(found)

@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 
 from hallulab.experiments.iiv_summary import CalibrationRow, Estimate, IivRow, RescalingCurve
 from hallulab.experiments.poor_models import PoorModels
-from hallulab.reports.charts import Chart, Series, chart_figure
+from hallulab.reports.charts import Chart, Mark, Series, chart_figure
 from hallulab.reports.figures import INSIDE, NEUTRAL, OUTSIDE, STATE_COLOURS
 from hallulab.theory.poor_models import WindowPoint
 
@@ -28,45 +28,48 @@ def ratio_chart(rows: Sequence[IivRow], scale: str = "renormalised") -> Chart:
     chosen = [row for row in rows if row.scale == scale]
     names = list(dict.fromkeys(SET_TITLES[row.question_set] for row in chosen))
     checkpoints = list(dict.fromkeys(row.checkpoint for row in chosen))
-    series = [Series("twice", names, [FACTOR] * len(names), NEUTRAL, "dashed")]
+    series = []
     for checkpoint, colour in zip(checkpoints, _colours(len(checkpoints)), strict=True):
         own = {SET_TITLES[row.question_set]: row.own_ratio for row in chosen if row.checkpoint == checkpoint}
-        series.append(_points(checkpoint, names, [own.get(name) for name in names], colour))
+        series.append(_estimates(checkpoint, names, [own.get(name) for name in names], colour, "bar"))
     values = [value for one in series for value in (*(one.high or ()), *one.y) if value is not None]
+    series.append(Series("twice", names, [FACTOR] * len(names), OUTSIDE, "dashed"))
     return Chart(
-        title="How many wrong answers for one misjudged answer?",
+        title="Errors when generating, for one when judging",
         caption=(
             "Error rate when the model generates, divided by its error rate when it only has to judge answers, at each "
-            "question's own threshold 1/|E|; 95 % bootstrap intervals over questions. The paper's bound gives 2 where "
-            "its correction terms vanish; below 2 these terms are large."
+            "question's own threshold 1/|E|; 95 % bootstrap intervals over questions. The paper's factor is 2 for a "
+            f"calibrated model with many possible errors; below 2, its correction terms are large. Cut off at "
+            f"{HIGHEST_RATIO:g}."
         ),
         series=series,
         x_title="",
         y_title="err / err_iiv",
-        y_range=(-0.1, min(HIGHEST_RATIO, 1.08 * max(values, default=FACTOR))),
+        y_range=(0, min(HIGHEST_RATIO, 1.08 * max([*values, FACTOR]))),
         x_names=names,
     )
 
 
 def bound_chart(rows: Sequence[IivRow], scale: str = "renormalised") -> Chart:
-    """Error rates above what Theorem 1 says they must be, one place for each set and checkpoint."""
-    chosen = [row for row in rows if row.scale == scale]
-    names = [f"{SET_TITLES[row.question_set]}, {row.checkpoint}" for row in chosen]
+    """The first checkpoint's error rates above what Theorem 1 says they must be."""
+    chosen = {}
+    for row in rows:
+        if row.scale == scale:
+            chosen.setdefault(row.question_set, row)
+    first = list(chosen.values())
+    names = [SET_TITLES[row.question_set] for row in first]
     return Chart(
         title="The error rate never falls below the bound",
         caption=(
-            "Error rate among the listed answers with its 95 % bootstrap interval, and the least Theorem 1 allows, "
-            "as the paper states it and with nothing given away. A bound below 0 says nothing and is not drawn."
+            f"{', '.join(dict.fromkeys(row.checkpoint for row in first))}: error rate among the listed answers with "
+            "its 95 % bootstrap interval, and the least Theorem 1 allows, as the paper states it and with nothing "
+            "given away. A bound below 0 says nothing and is not drawn; the other checkpoints are in the tables."
         ),
         series=(
-            _points("error rate, measured", names, [row.err for row in chosen], OUTSIDE),
-            Series(
-                "judging error (own threshold)", names, [row.own_err_iiv.value for row in chosen], INSIDE, "point"
-            ),
-            Series("Theorem 1: at least", names, [_spoken(row.bound) for row in chosen], STATE_COLOURS[0], "tick"),
-            Series(
-                "the same, sharper", names, [_spoken(row.sharp_bound) for row in chosen], STATE_COLOURS[3], "tick"
-            ),
+            _estimates("errors when generating", names, [row.err for row in first], OUTSIDE, "point"),
+            _estimates("errors when judging", names, [row.own_err_iiv for row in first], INSIDE, "point"),
+            Series("Theorem 1: at least", names, [_spoken(row.bound) for row in first], STATE_COLOURS[0], "tick"),
+            Series("the same, sharper", names, [_spoken(row.sharp_bound) for row in first], STATE_COLOURS[3], "tick"),
         ),
         x_title="",
         y_title="share of answers",
@@ -100,8 +103,8 @@ def reliability_chart(rows: Sequence[CalibrationRow]) -> Chart:
     return Chart(
         title=f"Can its confidence be believed? {SET_TITLES[first.question_set]}",
         caption=(
-            f"{about} Dots below the line: over-confident. Ten bins, 95 % bootstrap intervals over "
-            f"{first.n_questions} questions. Expected calibration error: {errors}."
+            f"{about} Dots below the line: over-confident. Ten bins of {first.n_questions} questions, "
+            f"95 % intervals. Expected calibration error: {errors}."
         ),
         series=series,
         x_title="confidence",
@@ -114,7 +117,8 @@ def rescaling_chart(curves: Sequence[RescalingCurve]) -> Chart:
     """L(p̂_s) − L(p̂) on one question set; δ is the slope at s = 1."""
     series = []
     for curve, colour in zip(curves, _colours(len(curves)), strict=True):
-        name = f"{curve.checkpoint}, slope {curve.slope:+.3f}".replace("-", "−")
+        slope = f"{curve.slope:+.3f}".replace("-", "−")
+        name = f"{curve.checkpoint}, slope {slope}"
         series.append(Series(name, curve.factors, curve.loss_change, colour))
     values = [value for curve in curves for value in curve.loss_change]
     top, bottom = max([*values, 0.05]), min([*values, -0.05])
@@ -129,7 +133,6 @@ def rescaling_chart(curves: Sequence[RescalingCurve]) -> Chart:
         x_title="factor s",
         y_title="change of the loss (nats)",
         y_range=(bottom - 0.05 * (top - bottom), top + 0.05 * (top - bottom)),
-        is_log_x=True,
         marked_x=1.0,
         marked_name="s = 1",
     )
@@ -206,12 +209,14 @@ def _windows(
     )
 
 
-def _points(name: str, x: Sequence[str], estimates: Sequence[Estimate | None], colour: str) -> Series:
+def _estimates(
+    name: str, x: Sequence[str], estimates: Sequence[Estimate | None], colour: str, mark: Mark
+) -> Series:
     """Values with whiskers; without an interval the whisker has no length."""
     return Series(
         name, x,
         [one.value if one else None for one in estimates],
-        colour, "point",
+        colour, mark,
         [(one.value if one.low is None else one.low) if one else None for one in estimates],
         [(one.value if one.high is None else one.high) if one else None for one in estimates],
     )  # fmt: skip

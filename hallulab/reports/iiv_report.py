@@ -26,6 +26,7 @@ from hallulab.records import RecordFile, file_sha256
 from hallulab.reports.charts import Chart, chart_png, chart_svg, page_figure
 from hallulab.reports.facts_report import MISSING, decimal, percent
 from hallulab.reports.iiv_figures import (
+    FACTOR,
     SET_TITLES,
     bound_chart,
     circle_chart,
@@ -127,12 +128,12 @@ def iiv_page(results: Sequence[IivResult], poor: PoorModels | None, record_paths
 def iiv_headline(rows: Sequence[IivRow]) -> str:
     """The finding in one line."""
     ratios = [row.own_ratio.value for row in _main(rows) if row.own_ratio.value is not None]
-    n_above = sum(ratio >= 2 for ratio in ratios)
+    n_above = sum(ratio >= FACTOR for ratio in ratios)
     if not ratios:
         return "No answer was misjudged, so there is no ratio to compare with 2."
     return (
-        f"Wrong answers for one misjudged answer: from {min(ratios):.2f} to {max(ratios):.2f}, 2 or more in {n_above} "
-        f"of {len(ratios)} cases of model and question set."
+        f"The models err {min(ratios):.2f} to {max(ratios):.2f} times as often when they generate as when they judge; "
+        f"2 times or more in {n_above} of {len(ratios)} cases of model and question set."
     )
 
 
@@ -145,8 +146,13 @@ def iiv_sentences(rows: Sequence[IivRow]) -> list[str]:
         ratio = "no answer is misjudged" if first.own_ratio.value is None else _times(first)
         said.append(
             f"{SET_TITLES[question_set]}, {first.checkpoint}: {percent(first.err.value)} of its probability is on "
-            f"errors, and it misjudges {percent(first.own_err_iiv.value)} of the answers ({ratio}); it must err in at "
-            f"least {_at_least(first)} by Theorem 1."
+            f"errors, and it misjudges {percent(first.own_err_iiv.value)} of the answers ({ratio}). {_demand(first)}"
+        )
+    deltas = [row.delta.value for row in main if row.delta.value is not None]
+    if any(row.own_ratio.value is not None and row.own_ratio.value < FACTOR for row in main):
+        said.append(
+            "A ratio below 2 breaks nothing: the factor holds for calibrated models with many possible errors, and δ "
+            f"is up to {max(deltas):.2f} here."
         )
     silent = sum((row.bound.value or 0) <= 0 for row in main)
     said.append(
@@ -218,7 +224,10 @@ def poor_sentences(poor: PoorModels) -> list[str]:
             f"{decimal(trigram.least_err_on_grid, 4)}; the proof gives {decimal(trigram.least_err, 4)} for all, and "
             f"Theorem 3 at least {decimal(trigram.bound, 4)}."
         )
-    steps = " → ".join(f"{point.least_err:g}" for point in poor.windows[3:])
+    fixed = next(
+        (place for place, point in enumerate(poor.windows) if point.least_err == 0), len(poor.windows)
+    )
+    steps = " → ".join(f"{point.least_err:g}" for point in poor.windows[3 : fixed + 1])
     said.append(
         f"With the pronoun at four distances the least error falls as the window grows from n = 4: {steps}."
     )
@@ -266,20 +275,23 @@ def _main(rows: Sequence[IivRow]) -> list[IivRow]:
 
 
 def _times(row: IivRow) -> str:
-    return f"{row.own_ratio.value:.2f} wrong answers for one misjudged"
+    return f"{row.own_ratio.value:.2f} times as many errors"
 
 
-def _at_least(row: IivRow) -> str:
-    values = [value for value in (row.bound.value, row.sharp_bound.value) if value is not None]
-    best = max(values, default=0.0)
-    return percent(best) if best > 0 else "nothing: the bound is silent"
+def _demand(row: IivRow) -> str:
+    """What Theorem 1 asks for, in the better of its two forms."""
+    best = max(value for value in (row.bound.value, row.sharp_bound.value, 0.0) if value is not None)
+    if best == 0:
+        return "Theorem 1 asks for nothing here."
+    return f"Theorem 1 asks for at least {percent(best)}."
 
 
 def _sets_sentences(rows: Sequence[IivRow]) -> list[str]:
     sets = dict.fromkeys(row.question_set for row in rows)
     return [
-        "Every question weighs the same. "
-        + " ".join(f"{SET_TITLES[name]}: {CANDIDATE_SETS[name]}." for name in sets)
+        "Every question weighs the same. What is judged: "
+        + "; ".join(CANDIDATE_SETS[name] for name in sets)
+        + "."
     ]
 
 

@@ -1,0 +1,49 @@
+"""`iiv` in a tiny world: one JSON object, records, the page about them."""
+
+import pytest
+
+
+def test_iiv_measures_records_and_reports(run, tmp_path):
+    out = tmp_path / "run"
+    asked = ("iiv", "--questions", "misconceptions", "--n-questions", "4", "--checkpoint", "base")
+    found = run(*asked, "--checkpoint", "epoch-2", "--out", out, "--json").json
+    assert {row["scale"] for row in found["table"]} == {"renormalised", "per_token", "as_is"}
+    assert {row["checkpoint"] for row in found["table"]} == {"base", "epoch-2"}
+    assert not any(row["is_broken"] for row in found["table"])
+    for row in found["table"]:
+        assert abs(row["loss_slope"]) == pytest.approx(row["delta"]["value"], abs=1e-9)
+    assert {row["view"] for row in found["calibration"]} == {"likeliest", "is_it_valid"}
+    assert run(*asked, "--checkpoint", "epoch-2", "--out", out, "--json").json == found
+    poor = run("iiv", "--poor-models", "--out", out, "--json").json
+    assert [row["least_err"] for row in poor["corollary_2"]] == [0.5] * 8 + [0.0]
+    written = run("report", out, "--json").json
+    page = (out / "report.html").read_text()
+    assert written["path"] == str(out / "report.html")
+    for words in (
+        "Generating and judging",
+        "Calibration, before and after",
+        "Every trigram errs in at least 50.0",
+    ):
+        assert words in page
+    assert (out / "points.csv").read_text().count("\n") == 1 + len(found["table"])
+
+
+def test_tables_for_people(run):
+    shown = run("iiv", "--questions", "open_ended", "--n-questions", "3", "--checkpoint", "base").out
+    assert "the paper's factor is 2" in shown
+    assert "open_ended, base" in shown
+    assert "Broken bounds: 0 of 3" in shown
+    poor = run("iiv", "--poor-models").out
+    assert "n = 9             0.0000" in poor
+    assert "linear and |x|²" in poor
+
+
+def test_refusals(run, tmp_path):
+    assert "unknown question set 'trivia'" in run("iiv", "--questions", "trivia").refusal
+    assert "it asks no model" in run("iiv", "--poor-models", "--checkpoint", "base").refusal
+    out = tmp_path / "run"
+    run("iiv", "--questions", "misconceptions", "--n-questions", "2", "--checkpoint", "base", "--out", out)
+    again = run(
+        "iiv", "--questions", "misconceptions", "--n-questions", "3", "--checkpoint", "base", "--out", out
+    )
+    assert "another n_questions" in again.refusal
