@@ -21,8 +21,8 @@ CANDIDATE_SETS = {
     "misconceptions": "misconceptions: listed correct answers, alike, against listed incorrect ones",
     "open_ended": "open-ended: the acceptable answers against answers to other questions",
     "known_answers": (
-        "known answers: to open-ended questions of the small model's training, every wording as often as the training data "
-        "gives it, against wordings that name one answer and give the reason of the other"
+        "known answers: to open-ended questions of the small model's training, every wording as often as the training "
+        "data gives it, against wordings that name one answer and give the reason of the other"
     ),
     "birthdays": "birthdays of invented people: the right date and “I do not know” against the other 364 dates",
 }

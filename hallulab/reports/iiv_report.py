@@ -370,7 +370,7 @@ def _reduction_tables(rows: Sequence[IivRow]) -> list[PageTable]:
             [
                 (
                     f"{SET_TITLES[row.question_set]}, {row.checkpoint}",
-                    f"{row.n_questions}",
+                    f"{row.n_questions} of {row.n_questions + row.n_missing}",
                     *map(with_interval, (row.err, row.err_iiv, row.own_err_iiv, row.best_err_iiv)),
                     *(with_interval(ratio, 2) for ratio in (row.ratio, row.own_ratio, row.best_ratio)),
                     with_interval(row.delta),
