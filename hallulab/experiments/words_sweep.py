@@ -126,6 +126,8 @@ def sweep_settings(
         for name in ("n_known", "n_reworded", "n_unknown")
     }
     checkpoints = tuple(resemblance.get("checkpoints", ()))
+    if limit is not None and limit > 1:  # a question of a few has fewer others
+        resemblance.setdefault("n_others", min(WordsResemblanceSettings.n_others, limit - 1))
     return WordsSweepSettings(
         question_set,
         WordsResemblanceSettings(n_questions=limit, seed=seed, **resemblance),

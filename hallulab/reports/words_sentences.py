@@ -16,8 +16,8 @@ OPENING = (
     "common wrong answers? A paper (arXiv 2509.21473, Table 1) says so: its score, the likeness to the closest of a "
     f"list of wrong answers, lies between {LOWEST} and {HIGHEST} and is higher after tuning. But such a score also "
     "depends on how long an answer is. So each answer is held here against the wrong answers to other questions, of "
-    "which it can know nothing: only what is above that is about the question. Second: can a frozen copy of the model tell, from "
-    "probabilities alone, which answers are hallucinations?"
+    "which it can know nothing: only what is above that is about the question. Second: can a frozen copy of the model "
+    "tell, from probabilities alone, which answers are hallucinations?"
 )
 
 
