@@ -7,7 +7,10 @@ VERDICT_ID, CURVE_ID, DATES_ID = "facts-verdict", "facts-curve", "facts-dates"
 FACTS_CSS = f"""
 /* room for the longest verdict, or the figures would move with every slider */
 #{VERDICT_ID} .hl-card {{ min-height: 9rem; }}
-@media (max-width: 640px) {{ #{VERDICT_ID} .hl-card {{ min-height: 15rem; }} }}
+@media (max-width: 640px) {{
+  #{VERDICT_ID} .hl-card {{ min-height: 15rem; }}
+  #{VERDICT_ID} .hl-pill {{ white-space: normal; }}
+}}
 #{CURVE_ID} .modebar, #{DATES_ID} .modebar {{ display: none; }}
 .hl-slider {{ border: 1px solid var(--border-color-primary); border-radius: var(--block-radius);
   background: var(--block-background-fill); padding: 10px 14px; }}

@@ -41,7 +41,7 @@ LEAST_SAMPLES, MOST_SAMPLES = 10, 1_000_000
 MOST_KEPT = 750_000
 """people × dates of a learner that keeps every answer of every person: more is not quick enough for a slider"""
 MANY_PEOPLE = 10_000
-"""from here on the curve has half as many points, to stay as quick"""
+"""from here on the curve has a third of its points, to stay as quick"""
 
 
 @dataclass(frozen=True)
@@ -243,7 +243,7 @@ def measured_network(
 @lru_cache(maxsize=16)
 def curve_of(world: WorldSettings, seed: int) -> tuple[SizePoint, ...]:
     """The memoriser at every training size; worlds are drawn from their seed, so they can be kept."""
-    sizes = curve_sizes()[:: 2 if world.n_prompts > MANY_PEOPLE else 1]
+    sizes = curve_sizes()[:: 3 if world.n_prompts > MANY_PEOPLE else 1]
     return tuple(size_curve(FactsSettings(world), seed=seed, sizes=sizes))
 
 
@@ -272,7 +272,9 @@ def _played(settings: FactsSettings) -> FactsPlay:
 
 
 def _fact(shown: Shown, prompt: int | None) -> tuple[str, go.Figure | None]:
-    if shown.learned is None or prompt is None or prompt >= shown.play.facts.n_prompts:
+    if shown.learned is None:
+        return "", None
+    if prompt is None or prompt >= shown.play.facts.n_prompts:
         return fact_html(None, shown.learner, None), None
     found = fact_card(shown.play, prompt, {shown.learner: shown.learned})
     distribution: NDArray[np.float64] = found.distributions[shown.learner]

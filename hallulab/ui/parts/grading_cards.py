@@ -162,12 +162,11 @@ def _decision(summary: GradeSummary) -> tuple[str, str]:
     score = summary.score
     if score is None:
         return "? Nothing to grade", NEUTRAL
-    points = f"{_signed(score.mean)} points a question"
     if score.interval.high < 0:
-        return f"✕ Worse than saying nothing: {points}", OUTSIDE
+        return "✕ Worse than saying nothing", OUTSIDE
     if score.interval.low > 0:
-        return f"✓ Better than saying nothing: {points}", INSIDE
-    return f"? As good as saying nothing: {points}", NEUTRAL
+        return "✓ Better than saying nothing", INSIDE
+    return "? Not told from saying nothing", NEUTRAL
 
 
 def _audit_sentence(answers: GradedAnswers, target: float) -> str:

@@ -7,7 +7,10 @@ VERDICT_ID, CURVE_ID, RISK_ID, TABLE_ID = "grading-verdict", "grading-curve", "g
 GRADING_CSS = f"""
 /* room for the longest verdict, or what is below would move with t */
 #{VERDICT_ID} .hl-card {{ min-height: 10.4rem; }}
-@media (max-width: 640px) {{ #{VERDICT_ID} .hl-card {{ min-height: 18rem; }} }}
+@media (max-width: 640px) {{
+  #{VERDICT_ID} .hl-card {{ min-height: 18rem; }}
+  #{VERDICT_ID} .hl-pill {{ white-space: normal; }}
+}}
 #{CURVE_ID} .modebar, #{RISK_ID} .modebar {{ display: none; }}
 .hl-answers {{ display: flex; flex-wrap: wrap; gap: 2px; margin: 8px 0 2px; }}
 .hl-answers > i {{ width: 12px; height: 18px; border-radius: 2px; background: var(--hl-tone, {NEUTRAL}); color: #fff;

@@ -1,0 +1,239 @@
+import json
+import re
+from dataclasses import replace
+
+import gradio as gr
+import numpy as np
+import pytest
+
+from hallulab.data.target_prompts import target_sentence
+from hallulab.experiments.post_training import BINARY
+from hallulab.experiments.post_training_summary import policy_table
+from hallulab.scoring.answer_file import GivenAnswer
+from hallulab.scoring.grading import grade_all
+from hallulab.ui.parts import grading_training
+from hallulab.ui.parts.grading_cards import ALL, FILTERS, MISTAKES, OTHERS, WITHHELD
+from hallulab.ui.parts.grading_inputs import MAX_CHARACTERS, MAX_GRADED, example_source, pasted_source
+from hallulab.ui.parts.grading_play import (
+    choose_examples,
+    filter_answers,
+    grading_panels,
+    read_pasted,
+    show_grades,
+)
+from hallulab.ui.parts.grading_rank import rank_answerers
+from hallulab.ui.parts.grading_training import policies_card, settled, train_policies
+from hallulab.ui.tabs.grading import EXAMPLE_LINE, build_grading_tab, grade
+
+
+def text_of(html):
+    return re.sub("<.*?>", "", html).replace("\N{NO-BREAK SPACE}", " ")
+
+
+def refusal(call, *args, **kwargs):
+    with pytest.raises(gr.Error) as caught:
+        call(*args, **kwargs)
+    return caught.value.message
+
+
+def line(number, answer, confidence=None, **more):
+    return json.dumps(
+        {
+            "id": str(number), "question": "Capital of France?", "answer": answer, "confidence": confidence,
+            "correct_answers": ["Paris"], "incorrect_answers": ["Lyon"],
+        } | more
+    )  # fmt: skip
+
+
+def pasted(*lines):
+    return pasted_source("\n".join(lines))
+
+
+FOUR = pasted(
+    line(1, "Paris", 0.9), line(2, "Lyon", 0.6), line(3, "Lyon", 0.8), line(4, "I do not know", 0.2)
+)
+"""at t = 0.75 a mistake costs 3: as given (1 − 3 − 3 + 0) / 4 = −1.25; above t (1 + 0 − 3 + 0) / 4 = −0.5"""
+
+
+def test_points_at_a_target_by_hand():
+    card = text_of(grading_panels(FOUR, 0.75, ALL)[0])
+    assert "a mistake costs 3 points" in card
+    assert "Of 4 graded answers 2 are wrong: −1.25 points a question" in card
+    assert "Withhold the 1 it is at most 75 % sure of, and it is −0.50" in card
+    assert "with 25.0 % wrong instead of 50.0 %" in card
+
+
+def test_the_table_is_regraded_as_t_moves():
+    def rows(target):
+        table = grading_panels(FOUR, target, ALL)[5]
+        cells = re.findall(r"<td>(.*?)</td>", table)
+        return [tuple(text_of(cell) for cell in cells[i + 3 : i + 5]) for i in range(0, len(cells), 5)]
+
+    assert rows(0.0) == [("+1", "+1"), ("0", "0"), ("0", "0"), ("0", "0")]
+    assert rows(0.5) == [("+1", "+1"), ("−1", "−1"), ("−1", "−1"), ("0", "0")]
+    assert rows(0.75) == [("+1", "+1"), ("−3", "0"), ("−3", "−3"), ("0", "0")]
+    assert rows(0.9) == [("+1", "0"), ("−9", "0"), ("−9", "0"), ("0", "0")]
+
+
+def test_the_verdict_says_whether_answering_pays():
+    assert "✓ Better than saying nothing" in grading_panels(None, 0.5, ALL)[0]
+    assert "✕ Worse than saying nothing" in grading_panels(None, 0.95, ALL)[0]
+    assert "? Not told from saying nothing" in grading_panels(FOUR, 0.5, ALL)[0]
+    assert "withholding an answer can only lose points" in grading_panels(None, 0, ALL)[0]
+    nothing = pasted(line(1, "Paris", correct_answers=[], incorrect_answers=[]))
+    assert "? Nothing to grade" in grading_panels(nothing, 0.5, ALL)[0]
+
+
+def test_an_over_confident_model_is_called_so():
+    sure = pasted(*(line(n, "Lyon" if n % 2 else "Paris", 0.95) for n in range(40)))
+    assert "over-confident" in grading_panels(sure, 0.9, ALL)[0]
+    assert "keeps its word" in grading_panels(None, 0.75, ALL)[0]
+
+
+def test_answers_without_confidence_need_no_second_policy():
+    card, marks, *_, risk, table, ranking, _ = grading_panels(
+        pasted(line(1, "Paris"), line(2, "Lyon")), 0.5, ALL
+    )
+    assert "None of them says how sure it is" in card
+    assert (marks, risk) == ("", None)
+    assert "Paris" in table
+    assert "only when" not in ranking
+    assert not show_grades(pasted(line(1, "Paris")), 0.5, ALL)[4].visible
+
+
+def test_the_prompt_states_the_target_and_named_targets_are_lit():
+    for target, named in ((0.9, 0.9), (0.6, None)):
+        _, _, prompt, *_, lit = grading_panels(FOUR, target, ALL)
+        assert prompt == target_sentence(target)
+        assert lit == named
+
+
+def test_filters_choose_rows():
+    def n_rows(shown):
+        return filter_answers(FOUR, 0.75, shown).count("<tr") - 1
+
+    assert [n_rows(shown) for shown in (ALL, MISTAKES, WITHHELD, OTHERS)] == [4, 2, 1, 1]
+    assert "No answer of this kind" in filter_answers(pasted(line(1, "Paris")), 0.5, MISTAKES)
+    assert "expected one of" in refusal(grading_panels, FOUR, 0.5, "<b>")
+    assert len(FILTERS) == 4
+
+
+@pytest.mark.parametrize("target", [1, -0.1, float("nan"), None])
+def test_targets_that_are_none_are_refused(target):
+    assert "confidence target t with 0 &lt;= t &lt; 1" in refusal(show_grades, FOUR, target, ALL)
+
+
+def test_binary_grading_and_targets_rank_the_same_answers_differently():
+    answers = example_source().graded
+    strict = {one.name: one for one in rank_answerers(answers, 0.9)}
+    always, withheld = strict["Answers whatever it has"], strict["Answers only when over 90 % sure"]
+    silent = strict["Always says “I do not know”"]
+    assert always.binary_rank < withheld.binary_rank < silent.binary_rank
+    assert withheld.rank < silent.rank < always.rank
+    scores = answers.scores(0.9, "by_confidence")
+    assert withheld.at_target.mean == pytest.approx(np.nanmean(scores))
+    assert "Binary grading puts “Answers whatever it has” first" in grading_panels(None, 0.9, ALL)[6]
+
+
+def test_several_models_are_ranked_by_name():
+    two = [
+        GivenAnswer(str(n), "?", answer, ("Paris",), ("Lyon",), confidence, model)
+        for model, answer, confidence in (("bold", "Lyon", 0.4), ("shy", "I do not know", 0.4))
+        for n in range(3)
+    ]
+    names = [one.name for one in rank_answerers(grade_all(two), 0.5)]
+    # bold: −1 as given, 0 when it answers only above its own 0.4
+    assert names[-1] == "bold"
+    assert "bold, answers only when over 50 % sure" in names
+    assert {one.name: one.rank for one in rank_answerers(grade_all(two), 0.5)}["shy"] == 1
+
+
+def test_malformed_lines_are_named_by_number_and_the_rest_is_graded():
+    source, note = read_pasted("\n".join([line(1, "Paris"), "{", "", '{"id": 2}', line(3, "Lyon")]))
+    assert len(source.graded.answers) == 2
+    said = text_of(note)
+    assert "2 answers read from your answers. 2 lines left out:" in said
+    assert "line 2: no JSON" in said
+    assert "line 4: no question" in said
+
+
+def test_nothing_typed_becomes_markup():
+    evil = "<img src=x onerror=alert(1)>"
+    source, note = read_pasted(
+        "\n".join([
+            line(1, f"Lyon {evil}", 0.3, question=evil, model=evil, correct_answers=[evil, "Paris"]),
+            line(2, evil, 0.4, model="b"),
+            f'{{"id": "{evil}", "question": 1}}', evil,
+        ])
+    )  # fmt: skip
+    shown = "".join(str(panel) for panel in grading_panels(source, 0.5, ALL)[:2])
+    shown += note + "".join(grading_panels(source, 0.5, ALL)[5:7])
+    assert "<img" not in shown
+    assert "&lt;img" in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "got nothing"),
+        (" \n", "got nothing"),
+        ("x" * (MAX_CHARACTERS + 1), "at most 1,000,000 characters"),
+        ("nonsense", "line 1: no JSON"),
+        ("\n".join(line(n, "Paris") for n in range(MAX_GRADED + 1)), "at most 2,000 answers"),
+        ("[" * 5_000, "line 1"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_in_words(text, words):
+    assert words in refusal(read_pasted, text)
+
+
+def test_a_byte_order_mark_is_no_mistake():
+    assert len(pasted_source("\ufeff" + line(1, "Paris")).graded.answers) == 1
+
+
+def test_the_examples_are_real_answers():
+    source, note = choose_examples()
+    assert len(source.graded.answers) == 200
+    assert "200 answers read from the shipped examples" in note
+    assert pasted_source(EXAMPLE_LINE).graded.answers[0].grade == "correct"
+
+
+def test_the_endpoint_gives_what_the_command_gives():
+    text = "\n".join([line(1, "Paris", 0.9), line(2, "Lyon", 0.6), line(3, "Lyon", 0.8), line(4, "IDK", 0.2)])
+    record = grade(text, 0.75)
+    assert record["as_given"]["score"]["mean"] == pytest.approx(-1.25)
+    assert record["by_confidence"]["score"]["mean"] == pytest.approx(-0.5)
+    assert record["penalty"] == 3
+    assert "line 5" in refusal(grade, text + "\n{")
+    assert grade(text + "\n{", 0.75, True)["bad_lines"][0]["line"] == 5
+    assert "t = 1" in refusal(grade, text, 1.0)
+    assert grade()["n"] == 200
+
+
+def test_policies_train_stop_and_are_put_into_words(session, monkeypatch):
+    small = replace(
+        grading_training.DEFAULTS, world=replace(grading_training.DEFAULTS.world, n_prompts=200), n_samples=2_000,
+        n_slots=100, n_steps=60, n_points=3,
+    )  # fmt: skip
+    monkeypatch.setattr(grading_training, "DEFAULTS", small)
+    steps = train_policies(session, 1, 0)
+    next(steps)
+    steps.close()
+    assert session.engine.queue.holder is None
+    frames = list(train_policies(session, 2, 0))
+    card, learned, told, table, result = frames[-1]
+    rows = policy_table(result)
+    before, binary = rows[0], next(row for row in rows if row.policy == BINARY and row.target == 0)
+    assert f"from {100 * before.idk.mean:.1f} % to {100 * binary.idk.mean:.1f} %" in text_of(card)
+    assert "Mean over 2 worlds" in card
+    assert table.count("<tr>") == 7  # header, before, binary, told four times
+    assert learned.visible
+    assert told.visible
+    assert settled(result)[0] == policies_card(rows)
+    assert "Stopped" in settled(None)[0]
+    assert "worlds as a whole number" in refusal(lambda: list(train_policies(session, 99, 0)))
+
+
+def test_the_tab_builds(session):
+    with gr.Blocks():
+        assert build_grading_tab(session).target.value == 0.75
