@@ -1,12 +1,13 @@
 """`paint`: images and their verdicts."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hallulab.cli.console import nats, percent, print_json, print_table, progress_bar, quiet_stdout
-from hallulab.cli.world import given, home_from_environment, output_folder, start_engine
+from hallulab.cli.console import nats, percent, print_json, print_table, quiet_stdout
+from hallulab.cli.paint_ways import WaysOfPainting, paint_in
+from hallulab.cli.world import given, home_from_environment, output_folder
 
 if TYPE_CHECKING:
     from hallulab.scoring.pictures import PaintResult
@@ -20,34 +21,38 @@ def paint(
     steps: Annotated[int | None, typer.Option(help="Denoising steps.")] = None,
     guidance: Annotated[float | None, typer.Option(help="Classifier-free guidance scale.")] = None,
     hdr_mass: Annotated[float | None, typer.Option(help="Share of genuine images that is inside.")] = None,
+    guided: Annotated[
+        str | None,
+        typer.Option(help="Choose by density: `keep` what is inside a region, or the `best` of several."),
+    ] = None,
+    budget: Annotated[
+        int | None,
+        typer.Option(help="With --guided keep: images painted at most, four for each wanted if not said."),
+    ] = None,
+    stop_when_decided: Annotated[
+        bool,
+        typer.Option("--stop-when-decided", help="End once it is clear whether most images hallucinate."),
+    ] = False,
+    all_checkpoints: Annotated[
+        bool, typer.Option("--all-checkpoints", help="Also the same seeds at every checkpoint.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="Folder for the images.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Paint with Stable Diffusion: which images are hallucinations?"""
     settings = given(n_images=images, seed=seed, steps=steps, guidance=guidance)
+    ways = WaysOfPainting(guided, budget, stop_when_decided, all_checkpoints)
     with quiet_stdout():
         folder = output_folder(out or home_from_environment() / "paint")
-        result = _run(prompt, settings, **given(checkpoint=checkpoint, hdr_mass=hdr_mass)).save(folder)
-    print_json(result.to_json()) if as_json else _print_result(result, folder)
-
-
-def _run(prompt: str, chosen: dict[str, Any], **judging: Any) -> "PaintResult":
-    """The finished job, with a bar on stderr."""
-    engine = start_engine()
-    from hallulab.engine.pictures import PaintSettings
-    from hallulab.scoring.pictures import paint as paint_and_judge
-
-    pictures = engine.preset.pictures
-    defaults = {"steps": pictures.steps, "guidance": pictures.guidance, "size": pictures.size}
-    result = None
-    with progress_bar(None, "step") as bar:
-        for progress in paint_and_judge(engine, prompt, PaintSettings(**{**defaults, **chosen}), **judging):
-            bar.total = progress.n_total
-            bar.set_description(progress.message)
-            bar.update(progress.n_done - bar.n)
-            result = progress.result
-    assert result is not None  # the last progress holds it
-    return result
+        painted = paint_in(ways, prompt, settings, **given(checkpoint=checkpoint, hdr_mass=hdr_mass)).save(
+            folder
+        )
+    if as_json:
+        print_json(painted.to_json())
+        return
+    if painted.result is not None:
+        _print_result(painted.result, folder)
+    painted.print_more()
 
 
 def _print_result(result: "PaintResult", folder: Path) -> None:

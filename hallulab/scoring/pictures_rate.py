@@ -23,7 +23,6 @@ from hallulab.theory.intervals import Interval, wilson_interval
 from hallulab.theory.regions import check_mass
 
 ANYTIME_METHOD = "mixture confidence sequence, valid at every look"
-FIXED_METHOD = "Wilson, for a number of images fixed beforehand"
 
 
 @dataclass(frozen=True)
@@ -34,6 +33,9 @@ class GrowingSettings:
     """Its number of images is how many are painted at most."""
     stop_when_decided: bool = False
     """Whether to end as soon as the rate is known to be above or below the line."""
+    begins_small: bool = True
+    """Whether the first batches are 1, 1, 2, 4, … images for who looks; else all are as large as they may be, which
+    is faster."""
     line: float = 0.5
     """What the hallucination rate is compared with, in (0, 1)."""
     confidence: float = 0.95
@@ -134,11 +136,12 @@ class GrowingProgress:
     """Images being painted."""
 
 
-def batch_plan(n_images: int, largest: int) -> tuple[int, ...]:
-    """Sizes of the batches, so that the images so far number 1, 2, 4, 8, … while no batch exceeds `largest`."""
+def batch_plan(settings: PaintSettings, *, begins_small: bool) -> tuple[int, ...]:
+    """Sizes of the batches: none too large, and the images so far number 1, 2, 4, 8, … when it begins small."""
     sizes: list[int] = []
-    while sum(sizes) < n_images:
-        sizes.append(min(max(1, sum(sizes)), largest, n_images - sum(sizes)))
+    while sum(sizes) < settings.n_images:
+        wanted = max(1, sum(sizes)) if begins_small else settings.n_images
+        sizes.append(min(wanted, settings.batch_size, settings.n_images - sum(sizes)))
     return tuple(sizes)
 
 
@@ -161,7 +164,7 @@ def paint_growing(
     name = checkpoint or engine.default_checkpoint("pictures")
     engine.checkpoint_place("pictures", name)
     frame = frame_of(engine)
-    plan = batch_plan(settings.paint.n_images, settings.paint.batch_size)
+    plan = batch_plan(settings.paint, begins_small=settings.begins_small or settings.stop_when_decided)
     n_total = settings.paint.steps * len(plan)
     result: GrowingResult | None = None
     with engine.enter("paint") as ticket:

@@ -52,9 +52,52 @@ def test_without_json_a_sentence_comes_first(run):
     assert "threshold" in found.out
 
 
+def test_painting_until_decided_says_what_was_decided(run):
+    found = run("paint", PROMPT, "--images", "16", "--stop-when-decided", "--json").json
+    growing = found["growing"]
+    assert growing["n_painted"] == len(found["images"])
+    assert 8 <= growing["n_painted"] <= 16
+    assert (growing["decided"] is not None) == (not growing["interval"][0] <= 0.5 <= growing["interval"][1])
+    assert "valid at every look" in run("paint", PROMPT, "--images", "2", "--stop-when-decided").out
+
+
+@pytest.mark.parametrize("way", ["keep", "best"])
+def test_guided_painting_tells_its_price(run, way):
+    found = run("paint", PROMPT, "--images", "2", "--guided", way, "--hdr-mass", "0.9999", "--json").json
+    guided = found["guided"]
+    assert guided["n_kept"] == len(found["images"])
+    assert guided["n_painted"] <= 8
+    assert way == "keep" or guided["n_painted"] == 8
+    assert all(Path(image["path"]).exists() for image in found["images"])
+
+
+def test_guided_painting_that_keeps_nothing_has_no_images(run):
+    arguments = ("--images", "1", "--guided", "keep", "--budget", "2", "--hdr-mass", "0.01")
+    found = run("paint", PROMPT, *arguments, "--json").json
+    assert (found["images"], found["guided"]["n_painted"]) == ([], 2)
+    assert "kept 0 of 2 painted" in run("paint", PROMPT, *arguments).out
+
+
+def test_all_checkpoints_paint_the_same_seeds(run, tmp_path):
+    arguments = ("--images", "2", "--all-checkpoints", "--out", tmp_path)
+    found = run("paint", PROMPT, *arguments, "--json").json
+    assert found["checkpoint"] == "step-10"
+    moments = found["time_machine"]["checkpoints"]
+    assert [moment["checkpoint"] for moment in moments] == ["base", "step-2", "step-10"]
+    assert all([image["seed"] for image in moment["images"]] == [0, 1] for moment in moments)
+    assert found["images"] == moments[-1]["images"]
+    assert Path(moments[0]["images"][0]["path"]).parent == tmp_path / "base"
+    said = run("paint", PROMPT, *arguments).out
+    assert all(f"\n  {name} " in said for name in ("checkpoint", "base", "step-2", "step-10"))
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        ([PROMPT, "--guided", "maybe"], "expected a way of keep or best, got 'maybe'"),
+        ([PROMPT, "--guided", "keep", "--all-checkpoints"], "expected at most one of --guided"),
+        ([PROMPT, "--budget", "9"], "expected --budget with --guided keep alone"),
+        ([PROMPT, "--guided", "keep", "--budget", "3"], "a budget of at least the 16 images wanted, got 3"),
         ([""], "expected a prompt, got an empty one"),
         (["a cat " * 1667], "characters, got 10"),
         ([PROMPT, "--images", "0"], "expected images between 1 and"),

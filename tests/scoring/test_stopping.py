@@ -12,6 +12,8 @@ from hallulab.engine.core import Engine
 from hallulab.engine.pictures import PaintSettings
 from hallulab.engine.presets import load_preset
 from hallulab.scoring.pictures import paint
+from hallulab.scoring.pictures_rate import GrowingSettings, paint_growing
+from hallulab.scoring.time_machine import paint_at_all
 from hallulab.scoring.words import AskSettings, ask
 from hallulab.scoring.words_comparison import compare
 from hallulab.scoring.words_proposals import propose
@@ -21,6 +23,15 @@ from tests.tiny_world import write_world
 
 def painting(engine: Engine) -> Iterator[Any]:
     return paint(engine, "a cute pet animal", PaintSettings(n_images=2, steps=2, size=32, batch_size=1))
+
+
+def growing(engine: Engine) -> Iterator[Any]:
+    settings = PaintSettings(n_images=2, steps=2, size=32)
+    return paint_growing(engine, "a cute pet animal", GrowingSettings(settings))
+
+
+def travelling(engine: Engine) -> Iterator[Any]:
+    return paint_at_all(engine, "a cute pet animal", PaintSettings(n_images=1, steps=2, size=32))
 
 
 def asking(engine: Engine) -> Iterator[Any]:
@@ -41,7 +52,7 @@ def proposing(engine: Engine) -> Iterator[Any]:
     return propose(engine, AskSettings("What should I have for breakfast?"))
 
 
-JOBS = pytest.mark.parametrize("job", [asking, painting, rating, comparing, proposing])
+JOBS = pytest.mark.parametrize("job", [asking, painting, growing, travelling, rating, comparing, proposing])
 
 
 @pytest.fixture(scope="module")

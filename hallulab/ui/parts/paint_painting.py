@@ -94,7 +94,7 @@ def paint_wanted(
     watched = partial(with_previews, session.engine, wanted.checkpoint) if previews else without_previews
     engine, judging = session.engine, {"checkpoint": wanted.checkpoint, "hdr_mass": wanted.hdr_mass}
     if way == "plain":
-        settings = GrowingSettings(wanted.settings, stop_when_decided)
+        settings = GrowingSettings(wanted.settings, stop_when_decided, begins_small=previews)
         growing: Painting | None = None
         steps = paint_growing(engine, wanted.prompt, settings, **judging)
         for step, preview in watched(steps):
