@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hallulab.experiments.pictures_sweep import SweepRun
+from hallulab.experiments.pictures_sweep import LOSS_LINES, SweepRun
 from hallulab.experiments.pictures_sweep_summary import CheckpointRow, SweepSummary
 from hallulab.reports.charts import Chart, Series
 from hallulab.reports.figures import INSIDE, NEUTRAL, OUTSIDE, STATE_COLOURS
@@ -57,9 +57,11 @@ def loss_chart(run: SweepRun) -> Chart:
     return Chart(
         title="What training minimised",
         caption=(
-            "Mean squared error of the predicted noise as recorded beside the checkpoints, each line a "
-            "mean of a few steps. "
-            "The base model was not trained on this."
+            "Mean squared error of the predicted noise, as recorded beside the checkpoints. Dots: mean of "
+            "the last "
+            f"{LOSS_LINES} recorded values before a checkpoint, so early ones lie above the falling curve. "
+            "The base model "
+            "was not trained on this."
         ),
         series=(
             Series("training loss", [step for step, _ in curve], [loss for _, loss in curve], LOSS),

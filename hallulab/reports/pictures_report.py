@@ -125,12 +125,9 @@ def _checkpoint_table(summary: SweepSummary) -> PageTable:
             for row in summary.checkpoints
         ],
         note=(
-            "Diversity: mean cosine distance of two images of a prompt, mean over prompts. Variance: of "
-            "the predicted "
-            "clean latents over the last denoising steps, mean over images. Images of one seed share their "
-            "noise, so the "
-            "interval over prompts is a little too narrow or wide; the paired table below takes seeds as "
-            "units."
+            "Diversity: mean cosine distance of two images of a prompt, mean over prompts. Variance: of the predicted "
+            "clean latents over the last denoising steps, mean over images. Images of one seed share their noise, so "
+            "intervals over several prompts are approximate; the paired table below takes seeds as units."
         ),
     )  # fmt: skip
 
@@ -282,7 +279,7 @@ def _cell_table(run: SweepRun) -> PageTable:
         [
             (
                 f"{cell['checkpoint']}: {cell['prompt']}", str(cell["n_outside"]), percent(cell["hallucination_rate"]),
-                f"{percent(cell['interval']['low'])}–{percent(cell['interval']['high'])}",
+                f"{percent(cell['interval']['low'])} to {percent(cell['interval']['high'])}",
                 decimal(cell["margin_nats"]["mean"], 1),
                 *(decimal(cell["mean"]["log_density"][state], 1) for state in states),
                 decimal(cell["diversity"]["value"], 3),
@@ -367,4 +364,4 @@ def _detectable(moved: float | None, false_alarms: float) -> str:
 
 
 def _range(interval: Interval | None, written: Any) -> str:
-    return MISSING if interval is None else f"{written(interval.low)} – {written(interval.high)}"
+    return MISSING if interval is None else f"{written(interval.low)} to {written(interval.high)}"

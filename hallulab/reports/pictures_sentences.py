@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from hallulab.experiments.pictures_sweep import SweepRun
 from hallulab.experiments.pictures_sweep_summary import CheckpointRow, GuidedRow, PairRow, SweepSummary
-from hallulab.reports.coin_words import between, decimal, percent
+from hallulab.reports.coin_words import decimal, percent
 from hallulab.reports.page import Finding
 
 WHAT_IT_IS = (
@@ -21,13 +21,13 @@ WHAT_IT_IS = (
 def findings(run: SweepRun, summary: SweepSummary) -> list[Finding]:
     """At most three: what training does, what tests of means are worth, what guided sampling buys."""
     return [
-        Finding("Training.", *_training(summary)),
+        Finding("Training.", *_training(run, summary)),
         Finding("Means.", *_means(run)),
         Finding("Guided sampling.", *_guided(run, summary)),
     ]
 
 
-def _training(summary: SweepSummary) -> tuple[str, list[str]]:
+def _training(run: SweepRun, summary: SweepSummary) -> tuple[str, list[str]]:
     rows = summary.checkpoints
     last = rows[-1]
     headline = (
@@ -42,10 +42,11 @@ def _training(summary: SweepSummary) -> tuple[str, list[str]]:
     ]
     if fall:
         said.append(_change(fall[0]))
-    if last.n_outside:
+    meant = 1 - run.settings.hdr_mass
+    if last.interval.low > meant:
         said.append(
-            "The rate does not reach 0: among genuine images themselves, the share that the mass leaves "
-            "out is outside too."
+            f"Of genuine images {percent(meant)} are outside by construction; {last.checkpoint} is still "
+            "above that."
         )
     return headline, said
 
@@ -89,30 +90,37 @@ def _means(run: SweepRun) -> tuple[str, list[str]]:
 
 def _guided(run: SweepRun, summary: SweepSummary) -> tuple[str, list[str]]:
     rows = {(row.checkpoint, row.way): row for row in summary.guided}
-    said, headline = [], ""
-    for checkpoint in dict.fromkeys(row.checkpoint for row in summary.guided):
-        plain, kept = rows[checkpoint, "plain"], rows[checkpoint, "kept"]
-        best = rows[checkpoint, f"best of {run.settings.best_of}"]
-        if kept.images_per_kept is None:
-            said.append(
-                f"{checkpoint}: nothing is inside, so nothing is kept after {plain.n_painted} images."
-            )
-            continue
-        headline = (
-            f"With {checkpoint}, keeping only what is inside costs {kept.images_per_kept:.1f} images "
-            "painted for each one "
-            f"kept{_bought(plain, kept)}."
-        )
+    checkpoints = list(dict.fromkeys(row.checkpoint for row in summary.guided))
+    kept_by = [name for name in checkpoints if rows[name, "kept"].n]
+    said = []
+    if len(kept_by) < len(checkpoints):
+        none = ", ".join(name for name in checkpoints if name not in kept_by)
+        said.append(f"{none}: nothing is inside, so nothing can be kept.")
+    if not kept_by:
+        return "No checkpoint painted anything inside, so nothing could be kept.", said
+    for name in kept_by:
+        plain, kept = rows[name, "plain"], rows[name, "kept"]
         said.append(
-            f"{checkpoint}: {kept.n} of {plain.n} kept, {kept.images_per_kept:.1f} painted for "
-            f"each{_bought(plain, kept)}; "
-            f"diversity {decimal(plain.diversity, 3)} plain, {decimal(kept.diversity, 3)} kept, "
-            f"{decimal(best.diversity, 3)} {best.way}; {_balance(plain)} plain, {_balance(kept)} kept."
+            f"{name}: {kept.n} of {plain.n} kept, {decimal(kept.images_per_kept, 1)} painted for each"
+            f"{_bought(plain, kept)}."
         )
-        said.append(
-            f"{checkpoint}, {best.way}: {best.n_outside} of {best.n} still outside{_bought(plain, best)}."
-        )
-    return headline or "No checkpoint painted anything inside, so nothing could be kept.", said
+    plain, kept = (rows[kept_by[-1], way] for way in ("plain", "kept"))
+    best = rows[kept_by[-1], f"best of {run.settings.best_of}"]
+    said.append(
+        f"What it loses with {kept_by[-1]}: diversity goes from {decimal(plain.diversity)} to "
+        f"{decimal(kept.diversity)}, and {_balance(plain)} become {_balance(kept)}."
+    )
+    said.append(
+        f"{best.way.capitalize()} with {kept_by[-1]}: {best.n_outside} of {best.n} are still outside, at "
+        f"{run.settings.best_of} images painted for each; diversity {decimal(best.diversity)}, "
+        f"{_balance(best)}."
+    )
+    headline = (
+        f"With {kept_by[-1]}, keeping only what is inside costs {decimal(kept.images_per_kept, 1)} images "
+        "for each one "
+        f"kept{_bought(plain, kept)}."
+    )
+    return headline, said
 
 
 def _bought(plain: GuidedRow, chosen: GuidedRow) -> str:
@@ -135,9 +143,13 @@ def _change(row: PairRow) -> str:
     interval = difference.interval
     sure = "more than chance" if difference.p_value < 0.05 else "no more than chance would give"
     change = "falls" if difference.mean < 0 else "rises"
+    low, high = sorted((abs(interval.low), abs(interval.high)))
+    span = f"{decimal(100 * low, 1)} to {decimal(100 * high, 1)}"
+    if interval.low < 0 < interval.high:
+        span = f"change {decimal(100 * interval.low, 1)} to {decimal(100 * interval.high, 1)}"
     return (
         f"From {row.first} to {row.second} on the same seeds, the share outside {change} by "
-        f"{percent(abs(difference.mean))} (change {between(interval.low, interval.high, as_percent=True)}): {sure}."
+        f"{decimal(100 * abs(difference.mean), 1)} percentage points ({span}): {sure}."
     )
 
 
