@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from peft import PeftConfig, PeftModel
 from safetensors import SafetensorError
 
 from hallulab.engine.presets import is_local
@@ -66,6 +65,8 @@ class AdapterSwitch:
         self._active = None
 
     def _lay_over(self, name: str, place: str) -> None:
+        from peft import PeftConfig, PeftModel
+
         config = PeftConfig.from_pretrained(place)
         config.inference_mode = True
         # adapters compute in the precision of the base

@@ -18,7 +18,6 @@ from hallulab.engine.presets import Preset, is_local, local_folder
 from hallulab.errors import RefusedInputError
 from hallulab.models.attribute_probe import LoadedProbe, load_probe
 from hallulab.models.clip import LoadedClip, load_clip
-from hallulab.models.diffusion import load_pipeline, load_unet, with_unet
 from hallulab.models.qwen import LoadedQwen, load_qwen
 
 Kind = Literal["words", "pictures"]
@@ -113,6 +112,8 @@ class Engine:
 
     def painter(self, checkpoint: str | None = None) -> Any:
         """The `StableDiffusionPipeline` of a checkpoint; all share autoencoder and text encoder in memory."""
+        from hallulab.models.diffusion import load_unet, with_unet
+
         place = self.checkpoint_place("pictures", checkpoint)
         name = checkpoint or self.default_checkpoint("pictures")
         base = self._pictures_base()
@@ -169,6 +170,8 @@ class Engine:
         return self._store.get(recipe)
 
     def _pictures_base(self) -> Any:
+        from hallulab.models.diffusion import load_pipeline
+
         place, dtype = self.preset.pictures.pipeline, self._dtype("pictures")
         recipe = PartRecipe(
             name="pictures base",

@@ -4,17 +4,19 @@ import inspect
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from diffusers import StableDiffusionPipeline
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
 from hallulab.errors import RefusedInputError
 from hallulab.models.clip import LoadedClip, embed_pixels, preprocess_images
+
+if TYPE_CHECKING:
+    from diffusers import StableDiffusionPipeline
 
 MAX_IMAGES = 64
 MAX_STEPS = 200
@@ -104,7 +106,7 @@ def check_prompt(prompt: str) -> str:
 
 
 def stream_images(
-    pipeline: StableDiffusionPipeline, prompt: str, settings: PaintSettings
+    pipeline: "StableDiffusionPipeline", prompt: str, settings: PaintSettings
 ) -> Iterator[PaintStep]:
     """Paint, yielding after every denoising step; closing the generator stops the work.
 
@@ -151,7 +153,7 @@ def x0_variances(predicted_x0: Iterable[Tensor]) -> list[float | None]:
     return steps.float().var(dim=0, correction=0).mean(dim=(1, 2, 3)).tolist()
 
 
-def initial_noise(pipeline: StableDiffusionPipeline, seeds: list[int], size: int) -> Tensor:
+def initial_noise(pipeline: "StableDiffusionPipeline", seeds: list[int], size: int) -> Tensor:
     """(n, channels, side, side) standard normal noise, one generator per seed."""
     side = size // pipeline.vae_scale_factor
     shape = (pipeline.unet.config["in_channels"], side, side)
@@ -171,7 +173,7 @@ def embed_images(clip: LoadedClip, images: list[Image.Image], batch_size: int = 
     return np.concatenate(parts).astype(np.float32)
 
 
-def _own_scheduler(pipeline: StableDiffusionPipeline, n_steps: int) -> Any:
+def _own_scheduler(pipeline: "StableDiffusionPipeline", n_steps: int) -> Any:
     """A fresh scheduler set to `n_steps`: it keeps its history between steps, so jobs cannot share one."""
     scheduler: Any = type(pipeline.scheduler).from_config(pipeline.scheduler.config)
     scheduler.set_timesteps(n_steps, device=pipeline._execution_device)
@@ -179,7 +181,7 @@ def _own_scheduler(pipeline: StableDiffusionPipeline, n_steps: int) -> Any:
 
 
 def denoise(
-    pipeline: StableDiffusionPipeline,
+    pipeline: "StableDiffusionPipeline",
     scheduler: Any,
     prompt: str,
     seeds: list[int],
@@ -222,7 +224,7 @@ def denoise(
 
 
 def renoised_variances(
-    pipeline: StableDiffusionPipeline, images: Sequence[Image.Image], prompt: str, settings: PaintSettings
+    pipeline: "StableDiffusionPipeline", images: Sequence[Image.Image], prompt: str, settings: PaintSettings
 ) -> list[float | None]:
     """`x0_variances` of pictures that were not painted here, as if their last steps were painted again.
 
@@ -253,7 +255,7 @@ def renoised_variances(
 
 @torch.inference_mode()
 def _noised(
-    pipeline: StableDiffusionPipeline,
+    pipeline: "StableDiffusionPipeline",
     scheduler: Any,
     images: list[Image.Image],
     seeds: list[int],
@@ -286,7 +288,7 @@ def _predicted_x0(scheduler: Any, index: int, noisy: Tensor, predicted: Tensor) 
 
 
 def _text_conditions(
-    pipeline: StableDiffusionPipeline, prompt: str, n: int, guided: bool, device: torch.device
+    pipeline: "StableDiffusionPipeline", prompt: str, n: int, guided: bool, device: torch.device
 ) -> Tensor:
     """(n or 2n, tokens, width) text states; the empty prompt's come first when guided."""
     encoded: Any = pipeline.encode_prompt(prompt, device, n, guided)
@@ -304,7 +306,7 @@ def _step_arguments(scheduler: Any, seeds: list[int]) -> dict[str, Any]:
 
 
 @torch.inference_mode()
-def decode_latents(pipeline: StableDiffusionPipeline, latents: Tensor) -> list[Image.Image]:
+def decode_latents(pipeline: "StableDiffusionPipeline", latents: Tensor) -> list[Image.Image]:
     """The pictures that (n, channels, side, side) latents stand for, finished ones or predicted clean ones."""
     pixels = pipeline.vae.decode(latents / pipeline.vae.config["scaling_factor"], return_dict=False)[0]
     images: Any = pipeline.image_processor.postprocess(pixels.detach(), output_type="pil")

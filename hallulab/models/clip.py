@@ -3,18 +3,19 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import open_clip
 import torch
 from PIL import Image
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from transformers import CLIPTokenizer
 
 from hallulab.errors import RefusedInputError
 from hallulab.records import file_sha256
+
+if TYPE_CHECKING:
+    from transformers import CLIPTokenizer
 
 LOCAL_DIR = "local-dir:"
 CONFIG_FILE = "open_clip_config.json"
@@ -54,8 +55,10 @@ class LoadedClip:
     """Name and weights tag: the embedder's identity in frames and records."""
 
 
-def build_clip(sizes: ClipSizes, tokenizer: CLIPTokenizer) -> tuple[nn.Module, dict[str, Any]]:
+def build_clip(sizes: ClipSizes, tokenizer: "CLIPTokenizer") -> tuple[nn.Module, dict[str, Any]]:
     """An untrained open_clip model and the configuration that rebuilds it."""
+    import open_clip
+
     config = {
         "embed_dim": sizes.embed_dim,
         "vision_cfg": {
@@ -78,7 +81,7 @@ def build_clip(sizes: ClipSizes, tokenizer: CLIPTokenizer) -> tuple[nn.Module, d
     return open_clip.CLIP(config["embed_dim"], config["vision_cfg"], text_cfg), config
 
 
-def save_clip(model: nn.Module, config: dict[str, Any], tokenizer: CLIPTokenizer, folder: Path) -> None:
+def save_clip(model: nn.Module, config: dict[str, Any], tokenizer: "CLIPTokenizer", folder: Path) -> None:
     """Write what `local-dir:FOLDER` loads: configuration, half-precision weights, tokenizer."""
     folder.mkdir(parents=True, exist_ok=True)
     size = config["vision_cfg"]["image_size"]
@@ -101,6 +104,8 @@ def load_clip(name: str, pretrained: str = "", *, device: torch.device | str = "
     Raises:
         RefusedInputError: nothing by that name, or weights that cannot be read.
     """
+    import open_clip
+
     if name.startswith(LOCAL_DIR):
         _check_local_dir(Path(name.removeprefix(LOCAL_DIR)))
     elif not name.startswith("hf-hub:") and not pretrained:

@@ -1,16 +1,19 @@
 """A small Qwen2 for facts of three tokens: first name, last name, answer."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from hallulab.data.coins import check_whole
 from hallulab.data.facts_world import FactsWorld
 from hallulab.errors import RefusedInputError
 from hallulab.models.fact_learners import Learned
+
+if TYPE_CHECKING:
+    from transformers import Qwen2ForCausalLM
 
 PROMPTS_PER_PASS = 8_192
 
@@ -67,8 +70,10 @@ class FactTokens:
         return torch.from_numpy(name_tokens + np.array([self.n_answers, self.n_answers + self.n_first]))
 
 
-def build_facts_qwen(tokens: FactTokens, settings: FactsQwenSettings) -> Qwen2ForCausalLM:
+def build_facts_qwen(tokens: FactTokens, settings: FactsQwenSettings) -> "Qwen2ForCausalLM":
     """A network with random weights, from torch's global seed."""
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
     config = Qwen2Config(
         vocab_size=tokens.n_tokens,
         hidden_size=settings.hidden_size,
@@ -85,13 +90,13 @@ def build_facts_qwen(tokens: FactTokens, settings: FactsQwenSettings) -> Qwen2Fo
     return Qwen2ForCausalLM(config)
 
 
-def answer_logits(model: Qwen2ForCausalLM, prompt_ids: torch.Tensor) -> torch.Tensor:
+def answer_logits(model: "Qwen2ForCausalLM", prompt_ids: torch.Tensor) -> torch.Tensor:
     """Logits of what follows the names, over the whole vocabulary, shape (n, n_tokens)."""
     return model(input_ids=prompt_ids, use_cache=False).logits[:, -1]
 
 
 @torch.no_grad()
-def read_answers(model: Qwen2ForCausalLM, facts: FactsWorld) -> Learned:
+def read_answers(model: "Qwen2ForCausalLM", facts: FactsWorld) -> Learned:
     """p̂(r|c) of every answer to every prompt, by one forward pass; nothing is sampled.
 
     The softmax is over the whole vocabulary: mass on names, or on answers outside R_c, is lost mass.

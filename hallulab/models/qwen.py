@@ -5,14 +5,16 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
 from tokenizers import models, pre_tokenizers, trainers
-from transformers import AutoModelForCausalLM, AutoTokenizer, Qwen2Config, Qwen2ForCausalLM, Qwen2Tokenizer
 
 from hallulab.errors import HallulabError, RefusedInputError
 from hallulab.records import folder_sha256
+
+if TYPE_CHECKING:
+    from transformers import Qwen2ForCausalLM, Qwen2Tokenizer
 
 PAD, END, USER, ASSISTANT, SYSTEM = "<|pad|>", "<|end|>", "<|user|>", "<|assistant|>", "<|system|>"
 SPECIAL_TOKENS = (PAD, END, USER, ASSISTANT, SYSTEM)
@@ -36,8 +38,10 @@ class MiniQwenSettings:
     """Longest prompt and answer together, in tokens."""
 
 
-def train_tokenizer(texts: Iterable[str], settings: MiniQwenSettings) -> Qwen2Tokenizer:
+def train_tokenizer(texts: Iterable[str], settings: MiniQwenSettings) -> "Qwen2Tokenizer":
     """Qwen2's own tokenizer class with merges learned from `texts`, role markers and a chat template."""
+    from transformers import Qwen2Tokenizer
+
     learner = (
         Qwen2Tokenizer().backend_tokenizer
     )  # keeps Qwen2's way of splitting text, which a reload will use
@@ -64,8 +68,10 @@ def train_tokenizer(texts: Iterable[str], settings: MiniQwenSettings) -> Qwen2To
     )
 
 
-def build_mini_qwen(tokenizer: Any, settings: MiniQwenSettings) -> Qwen2ForCausalLM:
+def build_mini_qwen(tokenizer: Any, settings: MiniQwenSettings) -> "Qwen2ForCausalLM":
     """A tiny Qwen2 with random weights (from torch's global seed) for this tokenizer."""
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
     config = Qwen2Config(
         vocab_size=len(tokenizer),
         hidden_size=settings.hidden_size,
@@ -134,6 +140,8 @@ def load_qwen(base: str | Path, *, dtype: Any, device: Any) -> LoadedQwen:
     Raises RefusedInputError for a missing, damaged or unsuitable folder, HallulabError when the Hub is out
     of reach.
     """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
     folder = Path(base).expanduser()
     is_folder = folder.is_dir()
     if is_folder:

@@ -3,14 +3,16 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from diffusers import StableDiffusionPipeline
 from PIL import Image
 from torch import Tensor
 
 from hallulab.engine.core import Engine
 from hallulab.engine.pictures import decode_latents
+
+if TYPE_CHECKING:
+    from diffusers import StableDiffusionPipeline
 
 MAX_SHARE = 0.2
 """of a job's time that its previews may take"""
@@ -30,7 +32,7 @@ class Previews:
 
     def __init__(
         self,
-        pipeline: StableDiffusionPipeline,
+        pipeline: "StableDiffusionPipeline",
         *,
         max_share: float = MAX_SHARE,
         clock: Callable[[], float] = time.monotonic,

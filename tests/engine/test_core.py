@@ -11,6 +11,7 @@ from hallulab.engine import core
 from hallulab.engine.core import Engine
 from hallulab.engine.presets import load_preset
 from hallulab.errors import HallulabError, RefusedInputError
+from hallulab.models import diffusion
 from tests.tiny_world import write_world
 
 IDS = torch.tensor([[5, 6, 7]])
@@ -144,14 +145,20 @@ def test_a_damaged_file_is_refused_by_name_and_the_engine_stays_up(
 
 def test_many_threads_asking_for_everything_load_everything_once(world: Path, monkeypatch):
     loads: list[str] = []
-    for name in ("load_qwen", "load_pipeline", "load_unet", "load_clip"):
-        whole = getattr(core, name)
+    loaders = (
+        (core, "load_qwen"),
+        (diffusion, "load_pipeline"),
+        (diffusion, "load_unet"),
+        (core, "load_clip"),
+    )
+    for module, name in loaders:
+        whole = getattr(module, name)
 
         def counted(*args, whole=whole, name=name, **kwargs):
             loads.append(name)
             return whole(*args, **kwargs)
 
-        monkeypatch.setattr(core, name, counted)
+        monkeypatch.setattr(module, name, counted)
     engine = tiny_engine(world)
 
     def visit() -> None:

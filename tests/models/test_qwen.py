@@ -104,7 +104,7 @@ def test_a_hub_model_out_of_reach_is_one_clear_sentence(monkeypatch: pytest.Monk
     def offline(*_args, **_kwargs):
         raise OSError("We couldn't connect to the Hub.\nMore lines nobody needs.")
 
-    monkeypatch.setattr("hallulab.models.qwen.AutoTokenizer.from_pretrained", offline)
+    monkeypatch.setattr("transformers.AutoTokenizer.from_pretrained", offline)
     with pytest.raises(
         HallulabError, match="cannot get the language model Qwen/Qwen2.5-7B-Instruct"
     ) as error:
