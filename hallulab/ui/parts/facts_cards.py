@@ -113,11 +113,11 @@ def size_words(size: FirstSize) -> str:
     """From how many training sentences a bound says something about a calibrated learner of this world."""
     if size.in_this_world is None:
         if size.in_some_world is None:
-            return "guarantees nothing at any N"
-        return f"guarantees nothing in this world at any N; in larger ones from N = {size.in_some_world:,}"
+            return "for calibrated models: at no N"
+        return f"for calibrated models: at no N in this world, in larger ones from N = {size.in_some_world:,}"
     if size.until is None:
-        return f"guarantees something from N = {size.in_this_world:,} on"
-    return f"guarantees something from N = {size.in_this_world:,} to {size.until:,}"
+        return f"for calibrated models: from N = {size.in_this_world:,} on"
+    return f"for calibrated models: from N = {size.in_this_world:,} to {size.until:,}"
 
 
 def people_html(play: FactsPlay, learned: Learned, point: LearnerPoint, *, chosen: int | None) -> str:

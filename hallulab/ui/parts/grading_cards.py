@@ -53,8 +53,8 @@ def verdict_sentence(found: Regraded, answers: GradedAnswers) -> str:
     costs = "nothing" if found.penalty == 0 else _points_word(found.penalty)
     wrong = _count(given.n_by_grade["wrong"], "is wrong", "are wrong")
     said = [
-        f"<b>At t = {t:g} ({found.reading.split(':')[0]}) a mistake costs {costs}.</b> Of {given.answered.n} "
-        f"graded answers {wrong}: {_signed(given.score.mean)} points a question ({_between(given)})."
+        f"<b>At t = {t:g} ({found.reading.split(':')[0]}) a mistake costs {costs}.</b> Of "
+        f"{_count(given.answered.n, 'graded answer', 'graded answers')} {wrong}: {_signed(given.score.mean)} points a question ({_between(given)})."
     ]
     withheld = found.by_confidence
     if withheld is None or withheld.score is None:
@@ -64,16 +64,27 @@ def verdict_sentence(found: Regraded, answers: GradedAnswers) -> str:
             "Under binary grading guessing never hurts, so withholding an answer can only lose points."
         )
     else:
-        n_withheld = sum(row.is_withheld for row in found.rows)
-        said.append(
-            f"Withhold the {n_withheld} it is at most {100 * t:g} % sure of, and it is "
-            f"<b>{_signed(withheld.score.mean)}</b> ({_between(withheld)})"
-            + (f", with {percent(withheld.hallucination_rate.value)} wrong instead of "
-               f"{percent(given.hallucination_rate.value)}."
-               if withheld.hallucination_rate.value is not None and given.hallucination_rate.value is not None else ".")
-        )  # fmt: skip
+        said.append(_withheld_sentence(found, withheld))
         said.append(_audit_sentence(answers, t))
     return " ".join(part for part in said if part)
+
+
+def _withheld_sentence(found: Regraded, withheld: GradeSummary) -> str:
+    """What withholding changes."""
+    n_withheld, sure = sum(row.is_withheld for row in found.rows), f"{100 * found.target:g} %"
+    if not n_withheld:
+        return f"All of them are given with more than {sure} confidence, so nothing is withheld."
+    assert withheld.score is not None  # asked for only where there is one
+    before, after = found.as_given.hallucination_rate.value, withheld.hallucination_rate.value
+    wrong = (
+        ""
+        if before is None or after is None
+        else f", with {percent(after)} wrong instead of {percent(before)}"
+    )
+    return (
+        f"Withhold the {n_withheld} it is at most {sure} sure of, and it is <b>{_signed(withheld.score.mean)}</b> "
+        f"({_between(withheld)}){wrong}."
+    )
 
 
 def marks_html(found: Regraded) -> str:

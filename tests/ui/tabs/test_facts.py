@@ -178,7 +178,7 @@ def test_the_network_is_trained_stopped_and_looked_into(session):
     _, _, first = next(steps)
     steps.close()
     assert session.engine.queue.holder is None
-    card, _, *panels = settled(first, 0, *small)
+    card, *_ = settled(first, 0, *small)
     assert "Epoch 0: wrong on" in card
     frames = list(train_network(session, 3, *small))
     trained = frames[-1][-1]
@@ -191,7 +191,7 @@ def test_the_network_is_trained_stopped_and_looked_into(session):
     assert "lower one" in refusal(lambda: list(train_network(session, 60, 60, 0.5, 0.9, 100_000, 0, QWEN)))
 
 
-def test_stopped_before_the_first_reading(session):
+def test_stopped_before_the_first_reading():
     card, *_ = settled(None, None, *SMALL, QWEN)
     assert "Stopped" in card
 
