@@ -1,17 +1,28 @@
-"""Draws the README's pictures from the shipped checkpoints: `python docs/make_images.py`."""
+"""Draws the pictures of README and docs from the shipped checkpoints: `python docs/make_images.py [NAME…]`.
 
+`resemblance` needs TruthfulQA (HALLULAB_TRUTHFULQA, or the Hub) and continues the answers in runs/words-sweep.
+"""
+
+import os
 import sys
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent
 sys.path.insert(0, str(DOCS.parent))
 
+from hallulab.data.question_sets import load_question_set  # noqa: E402
 from hallulab.engine.core import Engine  # noqa: E402
 from hallulab.engine.pictures import PaintSettings, embed_images  # noqa: E402
 from hallulab.engine.presets import load_preset  # noqa: E402
 from hallulab.engine.quiet import quiet_libraries  # noqa: E402
 from hallulab.experiments.pictures_bars import blend_drawings, genuine_drawings  # noqa: E402
+from hallulab.experiments.words_resemblance import records_path, run_words_resemblance  # noqa: E402
+from hallulab.experiments.words_resemblance_run import WordsResemblanceSettings  # noqa: E402
+from hallulab.experiments.words_sweep import read_words_sweep  # noqa: E402
+from hallulab.records import RecordFile  # noqa: E402
+from hallulab.reports.charts import chart_png  # noqa: E402
 from hallulab.reports.contact_sheet import ContactRow, contact_sheet  # noqa: E402
+from hallulab.reports.words_figures import figure_4, length_chart, paper_chart  # noqa: E402
 from hallulab.scoring.pictures import frame_of, paint, score_embeddings  # noqa: E402
 
 PROMPTS = ("a realistic photo of a friendly dog", "a fluffy cat sitting on a sofa")
@@ -19,6 +30,8 @@ N_PER_PROMPT = 5
 N_DRAWINGS = 12
 HDR_MASS = 0.9
 SEED = 4
+N_ANSWER_SEEDS = 4
+SWEEP = DOCS.parent / "runs" / "words-sweep"
 
 
 def checkpoint_rows(engine: Engine) -> list[ContactRow]:
@@ -58,13 +71,29 @@ def titled_row(title: str, images: list, outside: list[bool]) -> ContactRow:
     return ContactRow(f"{title}: {sum(outside)} of {len(outside)} outside", images, outside)
 
 
-def main() -> None:
-    """Write both pictures."""
+def resemblance_png(engine: Engine) -> bytes:
+    """The paper's score by epoch in both variants, the paper's own numbers, and the score by length."""
+    questions = load_question_set("truthfulqa", os.environ.get("HALLULAB_TRUTHFULQA"))
+    for variant in ("answer_only", "paper_code"):
+        settings = WordsResemblanceSettings(variant=variant, n_seeds=N_ANSWER_SEEDS)
+        records = RecordFile(records_path(SWEEP, settings, "truthfulqa"))
+        for _ in run_words_resemblance(engine, settings, questions, records=records):
+            pass
+    runs = {run.result.settings.variant: run for run in read_words_sweep(SWEEP).resemblance[:2]}
+    alone, as_published = runs["answer_only"], runs["paper_code"]
+    return chart_png([figure_4(as_published), paper_chart(), figure_4(alone), length_chart(as_published)])
+
+
+def main(names: list[str]) -> None:
+    """Write the pictures of these names, or all."""
     quiet_libraries()
     engine = Engine(load_preset())
-    for name, rows in (("checkpoints", checkpoint_rows(engine)), ("blends", drawing_rows(engine))):
-        contact_sheet(rows, tile=72).save(DOCS / "images" / f"{name}.png", optimize=True)
+    for name, rows in {"checkpoints": checkpoint_rows, "blends": drawing_rows}.items():
+        if not names or name in names:
+            contact_sheet(rows(engine), tile=72).save(DOCS / "images" / f"{name}.png", optimize=True)
+    if not names or "resemblance" in names:
+        (DOCS / "images" / "resemblance.png").write_bytes(resemblance_png(engine))
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

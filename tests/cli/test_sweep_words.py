@@ -40,7 +40,7 @@ def test_json_has_the_contract_s_keys_and_the_run_is_reported(run, out):
     }  # fmt: skip
     written = run("report", out, "--json").json
     assert written["path"] == str(out / "report.html")
-    points = list(csv.DictReader(Path(written["points"]).open()))
+    points = list(csv.DictReader(Path(written["points"]).read_text().splitlines()))
     kept = [record for record in RecordFile(out / ANSWERS).read() if record["kind"] == "answer"]
     assert len(points) == len(kept) == 12
     recorded = {(r["checkpoint"], str(r["seed"]), r["question_id"]): r["resemblance"] for r in kept}
