@@ -181,13 +181,10 @@ def calibration_headline(rows: Sequence[CalibrationRow]) -> str:
 
 def calibration_sentences(rows: Sequence[CalibrationRow]) -> list[str]:
     """Overall confidence, and what fine-tuning changed."""
-    said = []
+    said, told = [], {"known_answers"}  # there no single wording is the right one
     for row in rows:
-        if (
-            row.view != "likeliest" or row.question_set == "known_answers"
-        ):  # there no wording is the one right
-            continue
-        if row.ece_change.value is None:
+        if row.view == "likeliest" and row.question_set not in told:
+            told.add(row.question_set)
             gap = (row.confidence.value or 0.0) - (row.accuracy.value or 0.0)
             how = "over-confident" if gap > 0 else "under-confident"
             said.append(
