@@ -322,7 +322,7 @@ def _spread(n: int, n_chosen: int) -> list[int]:
 
 def _sample_words(record: Mapping[str, Any]) -> str:
     truth = f", {record['truth']}" if record["truth"] else ""
-    return f"{decimal(record['margin_nats'], 0)} nats{truth}; seed {record['seed']}"
+    return f"{decimal(record['margin_nats'], 1)} nats{truth}; seed {record['seed']}"
 
 
 def _receipt(run: SweepRun, folder: Path) -> Receipt:
