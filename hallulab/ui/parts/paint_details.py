@@ -103,7 +103,7 @@ def _wavering(details: ImageDetails, variances: Sequence[float]) -> str:
     if value is None:
         return ""
     above = sum(other > value for other in variances)
-    rank = f", number {above + 1} of the {len(variances)} painted with it" if len(variances) > 1 else ""
+    rank = f", rank {above + 1} of the {len(variances)} images here" if len(variances) > 1 else ""
     return (
         f'<p class="hl-sentence"><b>Wavering</b> while it was painted (variance of the predicted image over the last '
         f"steps): {value:.2g}{rank}. High values hint at a mixture of two classes; the verdict does not use it.</p>"

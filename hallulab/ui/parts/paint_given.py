@@ -72,11 +72,11 @@ def build_given_panel(session: Session, inputs: PaintInputs, way: gr.Radio) -> N
     with gr.Accordion(TITLE, open=False):
         gr.HTML(NOTE)
         with gr.Row():
-            with gr.Column(scale=4, min_width=280):
+            with gr.Column(scale=4, min_width=220):
                 picture = gr.File(
                     label="Drop a picture here", file_types=["image"], type="filepath", height=150
                 )
-            with gr.Column(scale=6, min_width=320):
+            with gr.Column(scale=6, min_width=220):
                 card = gr.HTML(idle_card(BEFORE_FIRST))
     panel = [
         inputs.prompt,

@@ -176,7 +176,9 @@ def _guided_card(painting: Painting, guided: GuidedResult, *, is_stopped: bool, 
         else ""
     )
     price = (
-        "" if guided.images_per_kept is None else f", {guided.images_per_kept:.1f} painted for each one kept"
+        ""
+        if guided.images_per_kept is None
+        else f" Price: {guided.images_per_kept:.1f} images painted for each one kept."
     )
     kept_said = (
         "None of the kept images hallucinates: that is how they were chosen."
@@ -195,9 +197,9 @@ def _guided_card(painting: Painting, guided: GuidedResult, *, is_stopped: bool, 
     return (
         f'<div class="hl-card" role="status" style="--hl-tone:{tone}">'
         f'<span class="hl-pill">{n_kept} kept of {n} painted</span>'
-        f'<p class="hl-sentence">{kept_said}{ended} Of everything painted, {n_outside} of {n} hallucinate: '
-        f"{n_outside / n:.0%} (95% interval {interval.low:.0%} to {interval.high:.0%}), which is what plain sampling "
-        f"gives{price}.{chosen_at}</p></div>"
+        f'<p class="hl-sentence">{kept_said}{ended} Of everything painted, {n_outside} of {n} hallucinate '
+        f"({n_outside / n:.0%}, 95% interval {interval.low:.0%} to {interval.high:.0%}): that is what plain sampling "
+        f"gives.{price}{chosen_at}</p></div>"
     )
 
 

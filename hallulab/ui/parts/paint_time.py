@@ -174,10 +174,10 @@ def build_time_panel(session: Session, inputs: PaintInputs) -> None:
             buttons=[],
         )  # fmt: skip
         with gr.Row():
-            with gr.Column(scale=6, min_width=320):
+            with gr.Column(scale=6, min_width=260):
                 gallery = verdict_gallery("The same seeds at this checkpoint", GALLERY_ID)
                 frames = gr.HTML()
-            with gr.Column(scale=5, min_width=300):
+            with gr.Column(scale=5, min_width=260):
                 curves = gr.Plot(show_label=False, visible=False)
         with gr.Accordion("Receipt (JSON): everything that repeats this journey", open=False):
             receipt = gr.JSON(show_label=False)
