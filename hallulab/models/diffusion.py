@@ -14,10 +14,12 @@ from diffusers import (
     UNet2DConditionModel,
 )
 from diffusers.utils import SAFETENSORS_WEIGHTS_NAME
+from diffusers.utils import logging as diffusers_logging
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from transformers.utils import logging as transformers_logging
 
 from hallulab.errors import RefusedInputError
 from hallulab.models.caption_tokenizer import END, START
@@ -178,6 +180,7 @@ def load_pipeline(
     folder = Path(place)
     if folder.is_dir():
         _check_pipeline_folder(folder)
+    _be_as_quiet_as_transformers()
     try:
         pipeline = StableDiffusionPipeline.from_pretrained(
             place,
@@ -206,6 +209,7 @@ def load_unet(
     folder = Path(place)
     if folder.is_dir():
         _check_weights(folder)
+    _be_as_quiet_as_transformers()
     try:
         unet = UNet2DConditionModel.from_pretrained(place, dtype=dtype, use_safetensors=True)
     except _UNREADABLE as error:
@@ -238,6 +242,13 @@ def with_unet(
 
 
 _UNREADABLE = (SafetensorError, OSError, ValueError, RuntimeError, KeyError, TypeError)
+
+
+def _be_as_quiet_as_transformers() -> None:
+    """What the process chose for transformers' bars and hints holds for diffusers', which is imported later."""
+    diffusers_logging.set_verbosity(transformers_logging.get_verbosity())
+    if not transformers_logging.is_progress_bar_enabled():
+        diffusers_logging.disable_progress_bar()
 
 
 def _check_pipeline_folder(folder: Path) -> None:
