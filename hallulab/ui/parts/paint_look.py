@@ -15,7 +15,10 @@ PAINT_CSS = """
 .hl-looked { display: flex; gap: 14px; align-items: flex-start; margin-bottom: 8px; }
 .hl-looked > img { width: 128px; height: 128px; border-radius: 8px; margin: 0; flex: none; }
 .hl-looked > .hl-card { flex: 1; min-width: 0; }
-@media (max-width: 640px) { .hl-looked > img { width: 84px; height: 84px; } }
+@media (max-width: 640px) {
+  .hl-looked { flex-wrap: wrap; }
+  .hl-looked > .hl-card { flex-basis: 14rem; }
+}
 .hl-nearest { display: flex; flex-wrap: wrap; gap: 12px; }
 .hl-nearest figure { margin: 0; font-size: 0.82rem; color: var(--body-text-color-subdued); text-align: center; }
 .hl-nearest img { width: 84px; height: 84px; border-radius: 6px; margin: 0 0 2px; }

@@ -1,0 +1,101 @@
+"""The Paint tab grown, as a visitor meets it: images that arrive, one looked at, every checkpoint, own pictures."""
+
+# ruff: noqa: F811  # a fixture is imported, and then asked for by name
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.ui.test_browser import (  # noqa: F401  # fixtures
+    LOADED_MS,
+    address,
+    browser,
+    client,
+    fits_the_screen,
+    one_look,
+    open_tab,
+    page,
+    pill,
+    prompt_box,
+    shoot,
+)
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+PROMPT = "a cute pet animal"
+
+
+def paint(page: Page, n_images: int) -> None:
+    open_tab(page, "Paint")
+    page.get_by_role("button", name=PROMPT).click()
+    page.get_by_label("number input for Images (K)").fill(str(n_images))
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Paint", exact=True).click()
+
+
+def test_images_form_arrive_and_are_looked_at(page, tmp_path):
+    paint(page, 4)
+    expect(page.locator(".hl-forming img").first).to_be_visible(timeout=LOADED_MS)
+    expect(pill(page)).to_contain_text("of 4 images", timeout=LOADED_MS)
+    expect(page.locator(".hl-forming")).to_have_count(0)
+    page.locator("#paint-gallery .gallery-item button").nth(1).click()
+    details = page.locator(".hl-details:visible")
+    expect(details).to_contain_text("Image 2, seed 1", timeout=LOADED_MS)
+    expect(details.locator(".hl-nearest img")).to_have_count(4)
+    expect(details).to_contain_text("read by a probe")
+    shoot(page, "paint-details")
+    assert fits_the_screen(page)
+    # the picture as saved from the page brings its recipe back
+    with page.expect_download() as saved:
+        page.locator("#paint-gallery").get_by_role("button", name=re.compile("ownload")).first.click()
+    kept = tmp_path / "kept.png"
+    saved.value.save_as(kept)
+    prompt_box(page).fill("something else")
+    page.get_by_role("button", name="Your own picture").click()
+    page.locator("input[type=file]:not([webkitdirectory])").last.set_input_files(kept)
+    expect(page.get_by_text("Painted here")).to_be_visible(timeout=LOADED_MS)
+    expect(prompt_box(page)).to_have_value(PROMPT)
+    expect(page.get_by_label("number input for Images (K)")).to_have_value("1")
+    expect(page.get_by_label("Seed", exact=True).locator("visible=true")).to_have_value("1")
+    expect(page.locator(".hl-details:visible").last).to_contain_text("Your picture")
+    shoot(page, "paint-given")
+    assert fits_the_screen(page)
+
+
+def test_the_time_machine_moves_through_training(page):
+    open_tab(page, "Paint")
+    page.get_by_role("button", name=PROMPT).click()
+    page.get_by_label("number input for Images (K)").fill("2")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Time machine").click()
+    page.get_by_role("button", name="Paint at every checkpoint").click()
+    expect(page.get_by_role("button", name="Stop travelling")).to_be_disabled(timeout=LOADED_MS)
+    expect(pill(page)).to_contain_text("step-2800: ", timeout=LOADED_MS)
+    expect(page.locator("#time-gallery .gallery-item")).to_have_count(2)
+    expect(page.locator(".js-plotly-plot:visible")).to_have_count(1)
+    page.get_by_label("number input for Checkpoint").fill("0")
+    page.keyboard.press("Enter")
+    expect(pill(page)).to_contain_text("base: 2 of 2 hallucinate", timeout=20_000)
+    shoot(page, "paint-time")
+    assert fits_the_screen(page)
+
+
+@one_look
+def test_guided_sampling_keeps_what_is_inside(page):
+    open_tab(page, "Paint")
+    page.get_by_role("button", name="Sampling").locator("visible=true").click()
+    page.get_by_role("radio", name="Keep only what is inside a region").check()
+    paint(page, 2)
+    expect(pill(page)).to_contain_text(re.compile(r"2 kept of \d painted"), timeout=LOADED_MS)
+    expect(page.get_by_text("None of the kept images hallucinates")).to_be_visible()
+
+
+def test_every_new_endpoint_answers(client):
+    found = client.predict(PROMPT, n_images=1, guided="best", api_name="/paint")
+    assert found["guided"]["n_painted"] == 4
+    judged = client.predict(found["images"][0]["png"], api_name="/score_image")
+    assert judged["margin_nats"] == pytest.approx(found["images"][0]["margin_nats"], abs=0.01)
+    assert judged["attributes"].keys() == {"ears", "eyes", "muzzle"}
+    assert all(one["png"] for one in judged["nearest_genuine"])
+    times = client.predict(PROMPT, ["base", "step-2800"], n_images=1, api_name="/time_machine")
+    assert [entry["checkpoint"] for entry in times["checkpoints"]] == ["base", "step-2800"]
