@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from hallulab.data.coins import check_whole
 from hallulab.data.facts_world import WorldSettings
 from hallulab.experiments.facts_measure import (
+    SIZES_PER_DECADE,
     FactsPlay,
     curve_sizes,
     fact_card,
@@ -41,7 +42,7 @@ LEAST_SAMPLES, MOST_SAMPLES = 10, 1_000_000
 MOST_KEPT = 750_000
 """people × dates of a learner that keeps every answer of every person: more is not quick enough for a slider"""
 MANY_PEOPLE = 10_000
-"""from here on the curve has a third of its points, to stay as quick"""
+"""from here on the curve is measured at fewer sizes, to stay as quick"""
 
 
 @dataclass(frozen=True)
@@ -243,8 +244,16 @@ def measured_network(
 @lru_cache(maxsize=16)
 def curve_of(world: WorldSettings, seed: int) -> tuple[SizePoint, ...]:
     """The memoriser at every training size; worlds are drawn from their seed, so they can be kept."""
-    sizes = curve_sizes()[:: 3 if world.n_prompts > MANY_PEOPLE else 1]
+    is_large = world.n_prompts > MANY_PEOPLE
+    sizes = [n for place, n in enumerate(curve_sizes()) if not is_large or _is_drawn(place, n, world)]
     return tuple(size_curve(FactsSettings(world), seed=seed, sizes=sizes))
+
+
+def _is_drawn(place: int, n: int, world: WorldSettings) -> bool:
+    """Whether the curve of a large world is measured here: close together around its size, decades elsewhere."""
+    return 0.1 <= n / world.n_prompts <= 3 or (
+        place % SIZES_PER_DECADE == 0 and 100 <= n <= 100 * world.n_prompts
+    )
 
 
 def fact_record(play: FactsPlay, learner: str, prompt: Any) -> dict[str, Any]:

@@ -52,9 +52,10 @@ def verdict_sentence(found: Regraded, answers: GradedAnswers) -> str:
     t = found.target
     costs = "nothing" if found.penalty == 0 else _points_word(found.penalty)
     wrong = _count(given.n_by_grade["wrong"], "is wrong", "are wrong")
+    graded = _count(given.answered.n, "graded answer", "graded answers")
     said = [
-        f"<b>At t = {t:g} ({found.reading.split(':')[0]}) a mistake costs {costs}.</b> Of "
-        f"{_count(given.answered.n, 'graded answer', 'graded answers')} {wrong}: {_signed(given.score.mean)} points a question ({_between(given)})."
+        f"<b>At t = {t:g} ({found.reading.split(':')[0]}) a mistake costs {costs}.</b> Of {graded} {wrong}: "
+        f"{_signed(given.score.mean)} points a question ({_between(given)})."
     ]
     withheld = found.by_confidence
     if withheld is None or withheld.score is None:

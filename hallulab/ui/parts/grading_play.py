@@ -90,7 +90,11 @@ def checked_target(target: float | None) -> float:
 
 
 def _framed(figure: go.Figure) -> go.Figure:
-    return styled(figure, height_px=FIGURE_HEIGHT_PX).update_layout(
-        margin={"l": 56, "r": 12, "t": 14, "b": 120},
-        legend={"orientation": "h", "y": -0.26, "yanchor": "top", "x": 0},
+    return (
+        styled(figure, height_px=FIGURE_HEIGHT_PX)
+        .update_xaxes(range=[-0.02, 1.04])
+        .update_layout(
+            margin={"l": 56, "r": 12, "t": 14, "b": 126},
+            legend={"orientation": "h", "y": -0.3, "yanchor": "top", "x": 0},
+        )
     )

@@ -33,6 +33,7 @@ from hallulab.ui.parts.facts_play import (
     show_fact,
     show_facts,
 )
+from hallulab.ui.parts.facts_poor import build_poor_panel
 from hallulab.ui.parts.facts_slider import factor_slider
 from hallulab.ui.parts.facts_training import build_network_panel
 from hallulab.ui.session import Session
@@ -151,13 +152,13 @@ def build_facts_tab(session: Session) -> FactsTab:
     people = gr.HTML(people_first, js_on_load=WORDS_SCRIPT)
     about = gr.HTML(fact_first)
     dates = gr.Plot(dates_first, show_label=False, elem_id=DATES_ID)
-    with gr.Accordion("How to read this", open=False):
-        gr.Markdown(HOW_TO_READ)
-
     chosen = [n_prompts, zipf_exponent, answer_rate, n_samples, seed, learner]
     panels = [verdict, tiles, curve, people, who, about, dates]
     inputs = [trained, fact, *chosen]
     build_network_panel(session, inputs, panels)
+    build_poor_panel()
+    with gr.Accordion("How to read this", open=False):
+        gr.Markdown(HOW_TO_READ)
 
     live: dict[str, Any] = {"trigger_mode": "always_last", **UNQUEUED}
     gr.on(

@@ -8,6 +8,9 @@ import pytest
 from hallulab.data.facts_world import WorldSettings
 from hallulab.experiments.facts_measure import play_facts
 from hallulab.experiments.facts_run import QWEN, FactsSettings
+from hallulab.experiments.poor_models import PoorModelsSettings, compute_poor_models
+from hallulab.theory.poor_models import CircleSettings
+from hallulab.ui.parts import facts_poor
 from hallulab.ui.parts.facts_play import (
     PRESETS,
     FactsChoice,
@@ -19,6 +22,7 @@ from hallulab.ui.parts.facts_play import (
     show_fact,
     show_facts,
 )
+from hallulab.ui.parts.facts_poor import show_poor_models
 from hallulab.ui.parts.facts_slider import factor_slider, round_steps
 from hallulab.ui.parts.facts_training import settled, train_network
 from hallulab.ui.tabs.facts import build_facts_tab, clicked_fact, facts
@@ -218,6 +222,17 @@ def test_the_slider_has_round_steps_that_grow_by_factors():
     assert {1_000, 2_000, 25_000} <= set(steps)
     assert factor_slider(10, 60_000, 2_000, label="People").value == 2_000
     assert {preset.world.n_prompts for preset in PRESETS.values()} <= set(steps)
+
+
+def test_models_that_cannot_express_the_answer(monkeypatch):
+    quick = PoorModelsSettings(corollary_steps=10, windows_steps=2, circle=CircleSettings(n_choices=8))
+    found = compute_poor_models(quick)
+    monkeypatch.setattr(facts_poor, "_found", lambda: found)
+    card, windows, circle = show_poor_models()
+    # Corollary 2 of the paper: a trigram sees the same two words behind both prompts, so it errs half the time
+    assert "Every trigram errs in at least 50.0" in card
+    assert windows.visible
+    assert circle.visible
 
 
 def test_the_tab_builds(session):
