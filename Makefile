@@ -26,6 +26,7 @@ bench: .venv/.app-installed
 	$(BIN)/python benchmarks/small_world.py
 	$(BIN)/python benchmarks/theory.py
 	$(BIN)/python benchmarks/frames.py
+	$(BIN)/python benchmarks/facts.py
 	$(BIN)/python benchmarks/pictures.py
 	$(BIN)/python benchmarks/coins.py
 
