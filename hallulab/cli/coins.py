@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hallulab.cli.console import print_json, print_table, progress_bar, quiet_stdout
-from hallulab.errors import RefusedInputError
+from hallulab.cli.world import chosen_device, output_folder
 
 if TYPE_CHECKING:
-    import torch
-
     from hallulab.experiments.coin_summary import OverRounds, SummaryRow
     from hallulab.experiments.coins import CoinResult, CoinSettings
 
@@ -86,7 +84,7 @@ def coins(
             variants=variant or (),
             objectives=objective or (),
         )
-        results = _run(grid, _writable(out), device)
+        results = _run(grid, out and output_folder(out), device)
     if as_json:
         print_json(_to_json(results, out))
     else:
@@ -110,7 +108,7 @@ def _run(grid: Sequence["CoinSettings"], folder: Path | None, device: str) -> tu
 
     points: dict[CoinSettings, list[CoinPoint]] = {settings: [] for settings in grid}
     with progress_bar(sum(settings.rounds * settings.epochs for settings in grid), "epoch") as bar:
-        for settings, event in run_coin_grid(grid, folder=folder, device=_device(device)):
+        for settings, event in run_coin_grid(grid, folder=folder, device=chosen_device(device)):
             bar.set_description(
                 f"N {settings.coins_per_draw}, {settings.variant}, {settings.objective}", refresh=False
             )
@@ -120,26 +118,6 @@ def _run(grid: Sequence["CoinSettings"], folder: Path | None, device: str) -> tu
             elif event.train_loss is not None:
                 bar.set_postfix(loss=f"{event.train_loss:.4f}")
     return tuple(coin_result(settings, found) for settings, found in points.items())
-
-
-def _device(name: str) -> "torch.device | str":
-    if name == "cpu":  # known without loading the engine
-        return name
-    from hallulab.engine.device import choose_device
-
-    return choose_device(name)
-
-
-def _writable(out: Path | None) -> Path | None:
-    """The folder for records; refused before the first step, so that a bad one costs no training."""
-    try:
-        if out is not None:
-            out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RefusedInputError(
-            f"expected a folder that can be written, got {out} ({error.strerror}): choose another --out"
-        ) from error
-    return out
 
 
 def _to_json(results: Sequence["CoinResult"], out: Path | None) -> dict[str, Any]:

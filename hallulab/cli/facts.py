@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hallulab.cli.console import print_json, print_table, progress_bar, quiet_stdout
-from hallulab.cli.world import given, output_folder
+from hallulab.cli.world import chosen_device, given, output_folder
 from hallulab.errors import RefusedInputError
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def _run(settings: "FactsSettings", out: Path | None, device: str) -> Answer:
     records = RecordFile(records_path(output_folder(out), settings)) if out else None
     points = []
     with progress_bar(None, "point") as bar:
-        for point in run_facts(settings, records=records, device=_device(device)):
+        for point in run_facts(settings, records=records, device=chosen_device(device)):
             points.append(point)
             bar.update()
             if isinstance(point, LearnerPoint):
@@ -117,14 +117,6 @@ def _run(settings: "FactsSettings", out: Path | None, device: str) -> Answer:
     result = FactsResult(settings, tuple(points), library_versions())
     where = {"records": str(records.path)} if records else {}
     return Answer(result.to_json() | where, partial(_print_result, result))
-
-
-def _device(name: str) -> Any:
-    if name == "cpu":  # known without loading the engine
-        return name
-    from hallulab.engine.device import choose_device
-
-    return choose_device(name)
 
 
 def _audit(settings: "FactsSettings", n_worlds: int) -> Answer:

@@ -9,6 +9,8 @@ from hallulab.engine.quiet import quiet_libraries
 from hallulab.errors import RefusedInputError
 
 if TYPE_CHECKING:
+    import torch
+
     from hallulab.engine.core import Engine
     from hallulab.models.clip import LoadedClip
 
@@ -48,6 +50,15 @@ def chosen_clip(engine: "Engine", name: str | None, weights: str | None) -> "Loa
     from hallulab.models.clip import load_clip
 
     return load_clip(name, weights or "", device=engine.device)
+
+
+def chosen_device(name: str) -> "torch.device | str":
+    """The device a person named; RefusedInputError for one this machine does not have."""
+    if name == "cpu":  # known without loading the engine
+        return name
+    from hallulab.engine.device import choose_device
+
+    return choose_device(name)
 
 
 def given(**options: Any) -> dict[str, Any]:

@@ -49,10 +49,6 @@ class Engine:
         """A place in the queue without waiting for the turn, for those who show it: see `Ticket`."""
         return self.queue.enter(label)
 
-    def queue_position(self, ticket: Ticket) -> int:
-        """Jobs in front of this ticket; 0 means that it is its turn."""
-        return self.queue.position(ticket)
-
     @property
     def n_waiting(self) -> int:
         """Jobs that wait for the device."""

@@ -1,11 +1,9 @@
 """One first-come-first-served queue for everything that computes on the device, words and pictures alike."""
 
 import threading
-import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from statistics import median
 
 
 class Ticket:
@@ -53,15 +51,12 @@ class JobQueue:
     def __init__(self):
         self._tickets: deque[Ticket] = deque()
         self._changed = threading.Condition()
-        self._started_at: float | None = None
-        self._durations_s: dict[str, deque[float]] = {}
 
     def enter(self, label: str) -> Ticket:
         """Take the last place, without waiting for the turn."""
         ticket = Ticket(self, label)
         with self._changed:
             self._tickets.append(ticket)
-            self._note_start()
         return ticket
 
     @contextmanager
@@ -98,30 +93,5 @@ class JobQueue:
         with self._changed:
             if ticket not in self._tickets:
                 return
-            if self._tickets[0] is ticket:
-                self._note_end(ticket)
             self._tickets.remove(ticket)
-            self._note_start()
             self._changed.notify_all()
-
-    def expected_wait_s(self, ticket: Ticket) -> float | None:
-        """Seconds until the ticket's turn if each job in front takes its label's median; None if unknown."""
-        with self._changed:
-            ahead = list(self._tickets)[: self._tickets.index(ticket)]
-            known = [self._durations_s.get(other.label) for other in ahead]
-            if not all(known):
-                return None
-            total_s = sum(median(durations_s) for durations_s in known if durations_s)
-            return max(0.0, total_s - self._elapsed_s()) if ahead else 0.0
-
-    def _elapsed_s(self) -> float:
-        return time.monotonic() - self._started_at if self._started_at is not None else 0.0
-
-    def _note_start(self) -> None:
-        """Start the running job's clock, if a new job is first in the queue."""
-        if self._started_at is None and self._tickets:
-            self._started_at = time.monotonic()
-
-    def _note_end(self, ticket: Ticket) -> None:
-        self._durations_s.setdefault(ticket.label, deque(maxlen=20)).append(self._elapsed_s())
-        self._started_at = None

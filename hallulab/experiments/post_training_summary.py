@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hallulab.experiments.post_training import BASE, STATED, PolicyPoint, PostTrainingResult
+from hallulab.experiments.post_training import BASE, PolicyPoint, PostTrainingResult
 from hallulab.theory.intervals import Interval, mean_interval
 
 SHARES = ("idk", "wrong", "right", "accuracy")
@@ -68,11 +68,6 @@ def policy_table(result: PostTrainingResult) -> tuple[PolicyRow, ...]:
 def row_of(rows: Sequence[PolicyRow], policy: str, target: float) -> PolicyRow | None:
     """One row of the table, if it is there."""
     return next((row for row in rows if (row.policy, row.target) == (policy, target)), None)
-
-
-def stated_rows(rows: Sequence[PolicyRow]) -> list[PolicyRow]:
-    """The one policy that is told the target, at every target."""
-    return [row for row in rows if row.policy == STATED]
 
 
 def over_worlds(values: Sequence[float | None], *, is_share: bool = False) -> OverWorlds:

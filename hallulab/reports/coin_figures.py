@@ -19,7 +19,7 @@ from hallulab.reports.coin_curves import (
     share_panel,
 )
 from hallulab.reports.coin_words import between, decimal, estimator_title, run_title
-from hallulab.reports.figures import INSIDE, NEUTRAL, OUTSIDE, state_colour, styled
+from hallulab.reports.figures import INSIDE, NEUTRAL, OUTSIDE, faint, state_colour, styled
 from hallulab.scoring.coins import EstimatorVerdict
 
 ESTIMATOR_SYMBOLS = {
@@ -236,7 +236,7 @@ def _add_curve(figure: go.Figure, curve: Curve, row: int, column: int) -> None:
     for epochs, low, high in _unbroken(band):
         figure.add_scatter(
             x=np.concatenate([epochs, epochs[::-1]]), y=np.concatenate([high, low[::-1]]), mode="none",
-            fill="toself", fillcolor=_faint(curve.colour, 0.2), name=f"{curve.name}, 95 % interval",
+            fill="toself", fillcolor=faint(curve.colour, 0.2), name=f"{curve.name}, 95 % interval",
             showlegend=False, hoverinfo="skip", **shared,
         )  # fmt: skip
     figure.add_scatter(
@@ -260,12 +260,6 @@ def _spread(low: float, high: float, n_rounds: int) -> str:
     if np.isfinite(low):
         return f"mean of {n_rounds} rounds, 95 % interval {low:.4f} to {high:.4f}"
     return f"{n_rounds} {'round' if n_rounds == 1 else 'rounds'}"
-
-
-def _faint(colour: str, opacity: float) -> str:
-    """A "#rrggbb" colour as one that lets the ground through."""
-    red, green, blue = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
-    return f"rgba({red},{green},{blue},{opacity})"
 
 
 def _scale_top(probabilities: NDArray[np.float64], threshold: float) -> float:

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
-from hallulab.reports.figures import INSIDE, NEUTRAL, OUTSIDE, state_colour, styled
+from hallulab.reports.figures import INSIDE, NEUTRAL, OUTSIDE, faint, state_colour, styled
 from hallulab.theory.gaussians import GaussianMixture
 
 N_CURVE_POINTS = 321
@@ -113,7 +113,7 @@ def _line_figure(
         low, high = best.position[0] - epsilon, best.position[0] + epsilon
         figure.add_scatter(
             x=[low, high, high, low], y=[0, 0, top, top], fill="toself", mode="none", hoverinfo="skip",
-            fillcolor=_faint(_tone(best), 0.2), name="within ε of A*", row=1, col=1,
+            fillcolor=faint(_tone(best), 0.2), name="within ε of A*", row=1, col=1,
         )  # fmt: skip
     for state in range(mixture.n_states):
         _add_state_curve(figure, mixture, state, grid, regions)
@@ -150,7 +150,7 @@ def _add_state_curve(
     height = np.exp(mixture.log_densities(inner[:, None])[:, state])
     figure.add_scatter(
         x=[inner[0], *inner, inner[-1]], y=[0, *height, 0], mode="none", fill="toself",
-        fillcolor=_faint(colour, 0.34), name=f"plausible under {name}", hoverinfo="skip", row=1, col=1,
+        fillcolor=faint(colour, 0.34), name=f"plausible under {name}", hoverinfo="skip", row=1, col=1,
     )  # fmt: skip
     _add_strip(figure, "HCDR", *interval, colour, f"plausible under {name}")
 
@@ -159,7 +159,7 @@ def _add_strip(figure: go.Figure, row: str, low: float, high: float, colour: str
     middle = STRIP_ROWS[row]
     figure.add_scatter(
         x=[low, high, high, low], y=[middle - 0.3, middle - 0.3, middle + 0.3, middle + 0.3], fill="toself",
-        mode="none", fillcolor=_faint(colour, 0.62), showlegend=False, hoveron="fills",
+        mode="none", fillcolor=faint(colour, 0.62), showlegend=False, hoveron="fills",
         text=f"{what}<br>from {low:.3f} to {high:.3f}", hoverinfo="text", row=2, col=1,
     )  # fmt: skip
 
@@ -207,7 +207,7 @@ def _plane_figure(
     if epsilon > 0:
         figure.add_scatter(
             x=best.position[0] + epsilon * np.cos(turn), y=best.position[1] + epsilon * np.sin(turn),
-            mode="lines", line={"color": tone, "width": 1.5}, fill="toself", fillcolor=_faint(tone, 0.16),
+            mode="lines", line={"color": tone, "width": 1.5}, fill="toself", fillcolor=faint(tone, 0.16),
             name="within ε of A*", hoverinfo="skip",
         )  # fmt: skip
     figure.add_scatter(
@@ -231,7 +231,7 @@ def _add_ellipse(figure: go.Figure, mixture: GaussianMixture, state: int, log_de
     rim = mixture.means[state][:, None] + mixture.cholesky_factors[state] @ circle
     figure.add_scatter(
         x=rim[0], y=rim[1], mode="lines", line={"color": colour, "width": 2}, fill="toself",
-        fillcolor=_faint(colour, 0.26), name=f"plausible under {name}", hoverinfo="skip",
+        fillcolor=faint(colour, 0.26), name=f"plausible under {name}", hoverinfo="skip",
     )  # fmt: skip
 
 
@@ -286,8 +286,3 @@ def _tone(point: ShownPoint) -> str:
 def _dark(point: ShownPoint) -> str:
     """The tone as white letters need it."""
     return "#ae4d00" if point.is_hallucination else "#00785a"
-
-
-def _faint(colour: str, opacity: float) -> str:
-    red, green, blue = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
-    return f"rgba({red},{green},{blue},{opacity})"

@@ -46,6 +46,12 @@ def styled(figure: go.Figure, *, height_px: int) -> go.Figure:
     return figure
 
 
+def faint(colour: str, opacity: float) -> str:
+    """A "#rrggbb" colour as one that lets the ground through."""
+    red, green, blue = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{opacity})"
+
+
 def state_colour(index: int) -> str:
     """The colour of the index-th latent state in every figure."""
     return STATE_COLOURS[index % len(STATE_COLOURS)]

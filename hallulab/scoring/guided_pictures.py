@@ -31,10 +31,6 @@ from hallulab.scoring.pictures import NO_FRAME, PaintResult, PictureFrame, frame
 from hallulab.theory.regions import check_mass
 
 Way = Literal["keep", "best"]
-WAY_WORDS = {
-    "keep": "paint until enough images are inside",
-    "best": "paint several, keep the most probable one",
-}
 MAX_BUDGET = 1024
 
 

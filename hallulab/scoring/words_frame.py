@@ -138,17 +138,6 @@ def tie_tolerance_nats(dtype: torch.dtype) -> float:
     return TIE_TOLERANCE_NATS.get(dtype, TIE_TOLERANCE_NATS_HALF)
 
 
-def sample_hinted(
-    scorer: LoadedQwen, question: str, state: str, n: int, *, seed: int, max_new_tokens: int = 40
-) -> list[Answer]:
-    """Answers drawn from the scorer as it is (temperature 1, nothing truncated) under one hint."""
-    builders = [AnswerBuilder() for _ in range(n)]
-    for steps in _hinted_stream(scorer, question, (state,), n, seed, max_new_tokens):
-        for step in steps:
-            builders[step.sample].add(step)
-    return [builder.answer() for builder in builders]
-
-
 class WordsFrameBuilding:
     """The steps from a question to its frame, as a generator that can be stopped after any token."""
 

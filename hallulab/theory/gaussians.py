@@ -1,6 +1,5 @@
 """Mixtures whose every latent state is Gaussian: the setting of Theorems 5.1 to 5.3 of [LHZSL]."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -44,19 +43,6 @@ class GaussianMixture:
             _check_symmetry(state, covariance)
         # refuse at construction what no later call could use
         _ = self.cholesky_factors
-
-    @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> "GaussianMixture":
-        """The mixture that `to_json` wrote.
-
-        Raises RefusedInputError for a missing field, and as the constructor does.
-        """
-        missing = [name for name in ("weights", "means", "covariances") if name not in fields]
-        if missing:
-            raise RefusedInputError(
-                f"expected weights, means and covariances, got {sorted(fields)}: add {missing}"
-            )
-        return cls(fields["weights"], fields["means"], fields["covariances"])
 
     def to_json(self) -> dict[str, Any]:
         """Weights, means and covariances as nested lists."""

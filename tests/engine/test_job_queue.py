@@ -104,17 +104,3 @@ def test_a_waiting_generator_tells_its_position_and_can_be_closed_while_it_waits
     later = waiting(queue)
     assert next(later) == "my turn"
     later.close()
-
-
-def test_the_expected_wait_adds_the_medians_of_the_jobs_in_front(monkeypatch: pytest.MonkeyPatch):
-    clock = [0.0]
-    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-    queue = JobQueue()
-    for duration_s in (2.0, 4.0, 9.0):
-        with queue.job("ask"):
-            clock[0] += duration_s
-    with queue.enter("ask"), queue.enter("ask"), queue.enter("ask") as third:
-        clock[0] += 1.0
-        assert queue.expected_wait_s(third) == 7.0  # two jobs of 4 s, the first of which began 1 s ago
-    with queue.enter("paint"), queue.enter("ask") as second:
-        assert queue.expected_wait_s(second) is None  # no picture was painted yet

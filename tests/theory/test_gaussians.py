@@ -1,4 +1,3 @@
-import json
 import math
 
 import numpy as np
@@ -90,15 +89,6 @@ def test_arrays_are_copied_and_locked():
     assert mixture.means.tolist() == [[0, 0]]
     with pytest.raises(ValueError, match="read-only"):
         mixture.means[0, 0] = 1
-
-
-def test_json_and_back():
-    mixture = random_mixture(3, 2)
-    again = GaussianMixture.from_json(json.loads(json.dumps(mixture.to_json())))
-    assert (again.means == mixture.means).all()
-    assert (again.covariances == mixture.covariances).all()
-    with pytest.raises(RefusedInputError, match=r"got \['means'\]: add \['weights', 'covariances'\]"):
-        GaussianMixture.from_json({"means": [[0]]})
 
 
 @pytest.mark.parametrize(

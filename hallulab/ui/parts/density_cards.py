@@ -16,7 +16,6 @@ REGION_TITLES = {
     HCDR: "<b>HCDR</b><small>plausible under some state</small>",
     HDR: "<b>HDR</b><small>one threshold on the marginal</small>",
 }
-KIND_TITLES = {"estimator": "A*", "hypothesis": "asked for", "conclusion": "promised"}
 
 
 def answer_card(answer: DensityAnswer) -> str:

@@ -22,7 +22,6 @@ class Wording:
 
 ANSWERS = Wording("answer", "answers", "hint")
 IMAGES = Wording("image", "images", "class")
-COUNTS = Wording("count", "counts", "draw of coins")
 
 
 def pill(verdict: Verdict | None) -> str:
