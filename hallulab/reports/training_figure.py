@@ -47,11 +47,6 @@ def training_figure(
             hovertemplate="%{text}<extra></extra>", row=2, col=1,
         )  # fmt: skip
         figure.update_yaxes(title_text="training loss", rangemode="tozero", nticks=3, row=2, col=1)
-    if marked is not None and 0 <= marked < len(points):
-        line = {"color": OUTSIDE, "width": 2, "dash": "dot"}
-        for row in range(1, rows + 1):
-            panel: dict[str, Any] = {"row": row, "col": 1}
-            figure.add_vline(x=float(_place([points[marked].step])[0]), line=line, **panel)
     figure.add_scatter(
         x=_place([point.step for point in points]),
         y=[point.rate for point in points],
@@ -67,6 +62,12 @@ def training_figure(
         ],
         hovertemplate="%{text}<extra></extra>", row=1, col=1,
     )  # fmt: skip
+    # after the traces: plotly draws no line in a panel that is still empty
+    if marked is not None and 0 <= marked < len(points):
+        line = {"color": OUTSIDE, "width": 2, "dash": "dot"}
+        for row in range(1, rows + 1):
+            panel: dict[str, Any] = {"row": row, "col": 1}
+            figure.add_vline(x=float(_place([points[marked].step])[0]), line=line, **panel)
     figure.update_yaxes(
         title_text="hallucination rate", range=[-0.04, 1.04], tickformat=".0%", nticks=4, row=1, col=1
     )

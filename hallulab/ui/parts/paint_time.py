@@ -56,7 +56,7 @@ def travel(session: Session, *values: Any) -> Iterator[tuple[Any, ...]]:
                     shown,
                 )
             else:
-                said = moment_card(shown.moments[-1])
+                said = moment_card(step.result.moments[-1])
                 yield (card + said, *(gr.skip(),) * 6)
 
 
