@@ -4,7 +4,6 @@ Every checkpoint answers the same questions with the same seeds; `words_resembla
 """
 
 import hashlib
-import random
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -14,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from hallulab.data.open_ended import open_ended_questions
 from hallulab.data.question_sets import ReferencedQuestion, question_set_sha256
 from hallulab.engine.core import Engine
 from hallulab.engine.word_batches import answer_batches
@@ -34,6 +32,7 @@ from hallulab.experiments.words_resemblance_run import (
     read_header,
     to_record,
 )
+from hallulab.experiments.words_resemblance_twins import LengthTwins
 from hallulab.models.qwen import LoadedQwen
 from hallulab.records import RecordFile, library_versions
 from hallulab.scoring.grades import grade_answer
@@ -166,17 +165,10 @@ def length_alone(
     The texts are everyday suggestions of this project in random order, cut to a length; with `paper_code` behind the
     question, as an answer would stand.
     """
-    texts = [answer.phrasings()[0] for question in open_ended_questions() for answer in question.answers]
-    fillers = [
-        " ".join(random.Random(f"filler {settings.seed} {place}").sample(texts, 16))
-        for place in range(len(asked))
-    ]
+    twins = LengthTwins(settings, asked)
     curve = []
     for n_characters in FILLER_LENGTHS if settings.choices.scores_prompt else FILLER_LENGTHS[1:]:
-        scored = [
-            scored_text(question, " " + filler[:n_characters], settings)
-            for question, filler in zip(asked, fillers, strict=True)
-        ]
+        scored = [twins.text(question.id, n_characters) for question in asked]
         pairs = list(zip(scored, asked, strict=True))
         curve.append(
             LengthAlone(

@@ -1,13 +1,14 @@
 """A resemblance run in numbers: means with intervals, paired against the base, and by length (7.2 of [LHZSL])."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hallulab.experiments.words_resemblance_run import LengthAlone, ResemblanceResult, ScoredAnswer
+from hallulab.experiments.words_resemblance_twins import LengthTwins
 from hallulab.scoring.grades import GRADES, Grade
 from hallulab.theory.bootstrap import BootstrapMean, PairedDifference, bootstrap_interval, paired_difference
 from hallulab.theory.intervals import Interval, wilson_interval
@@ -28,9 +29,9 @@ QUANTITIES = {
 COMPARED = ("incorrect", "correct", "margin", "excess", "length_alone", "over_length", "n_characters")
 """Quantities of a checkpoint that are compared with the base's."""
 CONTROLS = {"answer_only": "excess", "paper_code": "over_length"}
-"""Variant → the quantity that is left of the paper's score under control. Where the question is part of the scored text
-it resembles its own references and not those of others, whatever is answered: there only a text as long that begins with
-the same question is a fair comparison."""
+"""Variant → the quantity that is left of the paper's score under control. Where the question is part of the scored
+text it resembles its own references and not those of others, whatever is answered: there only a text as long that
+begins with the same question is a fair comparison."""
 N_LENGTH_BINS = 8
 
 
@@ -81,6 +82,8 @@ class LengthBin:
     mean_characters: float
     incorrect: BootstrapMean
     null_incorrect: BootstrapMean
+    length_alone: float | None
+    """mean of what texts of these lengths that know nothing of their question get; None where it is not known"""
 
 
 @dataclass(frozen=True)
@@ -144,25 +147,35 @@ _Table = dict[str, NDArray[np.float64]]
 def _table(result: ResemblanceResult, checkpoint: str) -> _Table:
     rows = {key: row for row, key in enumerate(sorted({answer.question_id for answer in result.answers}))}
     columns = {seed: column for column, seed in enumerate(result.settings.seeds)}
+    twins = LengthTwins(result.settings, result.asked) if result.asked else None
     table = {name: np.full((len(rows), len(columns)), np.nan) for name in QUANTITIES}
     for answer in result.answers_of(checkpoint):
         place = rows[answer.question_id], columns[answer.seed]
-        for name, value in _values(answer, result.length_alone).items():
+        for name, value in _values(answer, result.length_alone, twins).items():
             table[name][place] = value
     return table
 
 
-def _values(answer: ScoredAnswer, curve: Sequence[LengthAlone]) -> dict[str, float]:
+def _values(
+    answer: ScoredAnswer, curve: Sequence[LengthAlone], twins: LengthTwins | None
+) -> dict[str, float]:
     """What was measured of one answer; no resemblances of an empty one."""
     lengths = {"n_characters": float(answer.n_characters), "n_tokens": float(answer.n_tokens)}
     found = answer.resemblance
     if found is None:
         return lengths
     ratios = {name: getattr(found, name) for name in QUANTITIES if hasattr(found, name)}
-    if not curve:
+    alone = _alone(answer, curve, twins)
+    if alone is None:
         return lengths | ratios
-    alone = _at_length(answer.n_characters, curve)
     return lengths | ratios | {"length_alone": alone, "over_length": found.incorrect - alone}
+
+
+def _alone(answer: ScoredAnswer, curve: Sequence[LengthAlone], twins: LengthTwins | None) -> float | None:
+    """What the answer's length alone gets; where the questions were not kept, the mean over them at that length."""
+    if twins is not None:
+        return twins.score(answer)
+    return _at_length(answer.n_characters, curve) if curve else None
 
 
 def _at_length(n_characters: float, curve: Sequence[LengthAlone]) -> float:
@@ -199,6 +212,8 @@ def _by_length(result: ResemblanceResult) -> tuple[LengthBin, ...]:
     )
     if not compared:
         return ()
+    twins = LengthTwins(result.settings, result.asked) if result.asked else None
+    alone = {answer: _alone(answer, result.length_alone, twins) for answer in compared}
     lengths = [answer.n_characters for answer in compared]
     edges = np.unique(np.quantile(lengths, np.linspace(0, 1, N_LENGTH_BINS + 1), method="nearest"))
     if len(edges) == 1:
@@ -215,8 +230,12 @@ def _by_length(result: ResemblanceResult) -> tuple[LengthBin, ...]:
                 and (answer.n_characters < high or is_last)
             ]
             if inside:
+                known = [value for answer in inside if (value := alone[answer]) is not None]
                 bins.append(
-                    _length_bin(model.checkpoint, float(low), float(high), inside, result.settings.seed)
+                    replace(
+                        _length_bin(model.checkpoint, float(low), float(high), inside, result.settings.seed),
+                        length_alone=float(np.mean(known)) if known else None,
+                    )
                 )
     return tuple(bins)
 
@@ -230,4 +249,4 @@ def _length_bin(
     assert incorrect is not None  # a bin is made of at least one answer
     assert null is not None
     mean_characters = float(np.mean([answer.n_characters for answer in inside]))
-    return LengthBin(checkpoint, low, high, mean_characters, incorrect, null)
+    return LengthBin(checkpoint, low, high, mean_characters, incorrect, null, None)

@@ -99,15 +99,7 @@ def length_chart(run: ResemblanceRun) -> Chart:
     """Resemblance against the length of what is scored, with the curve of texts that know nothing."""
     summary = run.summary
     bases = {row.checkpoint for row in summary.checkpoints if row.is_base}
-    curve = summary.length_alone
-    series = [
-        Series(
-            "a text that knows nothing of the question",
-            [point.n_characters for point in curve],
-            [point.incorrect for point in curve],
-            LENGTH,
-        )
-    ]
+    series = []
     listed = set()
     for row in summary.checkpoints:
         bins = [one for one in summary.by_length if one.checkpoint == row.checkpoint]
@@ -122,27 +114,31 @@ def length_chart(run: ResemblanceRun) -> Chart:
         null = "the same answers, other questions"
         means = [one.null_incorrect.mean for one in bins]
         series.append(Series(null, x, means, NEUTRAL, "dotted", is_listed=null not in listed))
-        listed |= {name, null}
+        alone = "texts as long that know nothing"
+        series.append(
+            Series(alone, x, [one.length_alone for one in bins], LENGTH, is_listed=alone not in listed)
+        )
+        listed |= {name, null, alone}
     longest = max((one.mean_characters for one in summary.by_length), default=100.0)
-    ends = [0.0, 1.5 * longest]
+    ends = [0.0, 1.1 * longest]
     for value, is_listed in ((LOWEST, True), (HIGHEST, False)):
         series.append(
             Series("range of the paper's Table 1", ends, [value, value], PAPER, "dashed", is_listed=is_listed)
         )
     tops = [one.incorrect.interval.high for one in summary.by_length]
-    shown = [point for point in curve if point.n_characters <= ends[1]]
+    alone_tops = [one.length_alone for one in summary.by_length if one.length_alone is not None]
     return Chart(
         title="The score against the length of what is scored",
         caption=(
             "Each dot is an eighth of all answers, sorted by length, of one checkpoint; whiskers are 95 % bootstrap "
-            "intervals. The yellow curve is the score of unrelated everyday sentences cut to a length"
+            "intervals. The yellow line is the score of unrelated everyday sentences, each cut to an answer's length"
             + (", behind the question" if run.result.settings.choices.scores_prompt else "")
-            + ": dots on it say no more than their length."
+            + ": dots on it say no more than their length. The dashed lines are the range of the paper's Table 1."
         ),
-        series=[_until(one, ends[1]) for one in series],
+        series=series,
         x_title="characters",
         y_title="likeness to the closest wrong answer",
-        y_range=(0.0, 1.1 * max([*tops, *(point.incorrect for point in shown), HIGHEST])),
+        y_range=(0.0, 1.1 * max([*tops, *alone_tops, HIGHEST])),
     )
 
 
@@ -261,13 +257,3 @@ def _from_0(series: Sequence[Series]) -> tuple[float, float]:
     highs = [high for one in series for high in one.high or () if high is not None]
     top = max(highs, default=1.0)
     return (-0.02 * top, 1.15 * top)
-
-
-def _until(series: Series, end: float) -> Series:
-    """The series up to a place on x."""
-    n = sum(float(x) <= end for x in series.x)
-    ends = {name: value and value[:n] for name, value in (("low", series.low), ("high", series.high))}
-    return Series(
-        series.name, series.x[:n], series.y[:n], series.colour, series.mark, ends["low"], ends["high"],
-        is_band=series.is_band, is_listed=series.is_listed,
-    )  # fmt: skip

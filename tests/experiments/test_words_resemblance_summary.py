@@ -1,8 +1,12 @@
 """Means, paired differences and lengths of a resemblance run, on hand-made records."""
 
+from dataclasses import replace
+from difflib import SequenceMatcher
+
 import numpy as np
 import pytest
 
+from hallulab.data.question_sets import ReferencedQuestion
 from hallulab.experiments.words_resemblance_run import (
     AnsweringModel,
     LengthAlone,
@@ -12,6 +16,7 @@ from hallulab.experiments.words_resemblance_run import (
     WordsResemblanceSettings,
 )
 from hallulab.experiments.words_resemblance_summary import COMPARED, QUANTITIES, summarise_resemblance
+from hallulab.experiments.words_resemblance_twins import LengthTwins
 from hallulab.scoring.resemblance import Resemblance
 
 
@@ -53,6 +58,33 @@ def test_means_by_hand():
     assert summary.length_alone == curve
     nothing = by_name(summary)["tuned"]
     assert (nothing.n_answers, nothing.means["incorrect"], nothing.grades["wrong"].share) == (0, None, None)
+
+
+def test_length_alone_is_that_of_a_text_as_long_that_knows_nothing():
+    asked = tuple(
+        ReferencedQuestion(
+            name, f"What of {name}?", "", ("right",), ("I would keep a cat, it is calm.", "No"), "here"
+        )
+        for name in ("a", "b")
+    )
+    for variant in ("answer_only", "paper_code"):
+        settings = WordsResemblanceSettings(variant=variant)
+        twins = LengthTwins(settings, asked)
+        answers = [answer("base", "a", 0.4, length=31), answer("base", "b", 0.8, length=12)]
+        found = replace(result(answers), settings=settings, asked=asked)
+        expected = []
+        for one, question in zip(answers, asked, strict=True):
+            n_own = one.n_characters - (len(question.question) + 1) * (variant == "paper_code")
+            text = twins.text(question.id, max(0, n_own))
+            assert text.startswith(question.question) == (variant == "paper_code")
+            assert len(text) in (one.n_characters, one.n_characters - 1)  # a blank at the cut is no text
+            ratios = [
+                SequenceMatcher(None, text.lower(), r.lower()).ratio() for r in question.incorrect_answers
+            ]
+            expected.append(max(ratios))
+        means = by_name(summarise_resemblance(found))["base"].means
+        measured = [one.mean for name in ("length_alone", "over_length") if (one := means[name])]
+        assert measured == pytest.approx([np.mean(expected), 0.6 - np.mean(expected)])
 
 
 def test_differences_are_paired_by_question_and_seed():
