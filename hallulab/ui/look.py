@@ -22,6 +22,7 @@ CSS = f"""
 .hl-quiet {{ border-left-width: 1px; border-left-color: var(--border-color-primary); }}
 .hl-pill {{ display: inline-block; padding: 4px 12px; border-radius: 999px; font-weight: 650; color: #fff;
   background: color-mix(in srgb, var(--hl-tone, {NEUTRAL}) 82%, #000); white-space: nowrap; }}
+@media (max-width: 640px) {{ .hl-card > .hl-pill {{ white-space: normal; }} }}
 .hl-sentence {{ margin: 8px 0 0; font-size: 1rem; line-height: 1.5; }}
 .hl-answer {{ font-size: 1.15rem; line-height: 1.6; margin: 0; white-space: pre-wrap;
   overflow-wrap: anywhere; }}

@@ -68,7 +68,7 @@ def test_grades_follow_t_and_a_file_of_ones_own(page, tmp_path):
     assert fits_the_screen(page)
     page.get_by_label("0.95 high stakes").check()
     expect(verdict(page, "grading")).to_contain_text("✕ Worse than saying nothing", timeout=20_000)
-    expect(page.get_by_label("The sentence for the prompt that states t")).to_have_value(
+    expect(page.locator("#grading-prompt textarea")).to_have_value(
         re.compile("more than 95 % confident: a mistake costs 19 points")
     )
     answers = tmp_path / "answers.jsonl"

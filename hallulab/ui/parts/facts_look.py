@@ -9,7 +9,6 @@ FACTS_CSS = f"""
 #{VERDICT_ID} .hl-card {{ min-height: 9rem; }}
 @media (max-width: 640px) {{
   #{VERDICT_ID} .hl-card {{ min-height: 15rem; }}
-  #{VERDICT_ID} .hl-pill {{ white-space: normal; }}
 }}
 #{CURVE_ID} .modebar, #{DATES_ID} .modebar {{ display: none; }}
 .hl-slider {{ border: 1px solid var(--border-color-primary); border-radius: var(--block-radius);

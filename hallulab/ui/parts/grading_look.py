@@ -2,14 +2,18 @@
 
 from hallulab.reports.figures import INSIDE, NEUTRAL, OUTSIDE
 
-VERDICT_ID, CURVE_ID, RISK_ID, TABLE_ID = "grading-verdict", "grading-curve", "grading-risk", "grading-table"
+VERDICT_ID, CURVE_ID, RISK_ID, PROMPT_ID = (
+    "grading-verdict",
+    "grading-curve",
+    "grading-risk",
+    "grading-prompt",
+)
 
 GRADING_CSS = f"""
 /* room for the longest verdict, or what is below would move with t */
 #{VERDICT_ID} .hl-card {{ min-height: 10.4rem; }}
 @media (max-width: 640px) {{
   #{VERDICT_ID} .hl-card {{ min-height: 18rem; }}
-  #{VERDICT_ID} .hl-pill {{ white-space: normal; }}
 }}
 #{CURVE_ID} .modebar, #{RISK_ID} .modebar {{ display: none; }}
 .hl-answers {{ display: flex; flex-wrap: wrap; gap: 2px; margin: 8px 0 2px; }}
@@ -27,5 +31,4 @@ GRADING_CSS = f"""
 .hl-graded td:first-child {{ min-width: 8rem; }}
 .hl-graded td:nth-child(n + 3) {{ font-variant-numeric: tabular-nums; white-space: nowrap; }}
 .hl-graded tr.hl-out-of-play td {{ opacity: 0.62; }}
-.hl-readings {{ display: grid; grid-template-columns: repeat(4, minmax(0, 1fr)); gap: 6px; }}
 """

@@ -14,7 +14,7 @@ from hallulab.ui.parts.controls import UNQUEUED
 from hallulab.ui.parts.errors import shown_to_visitor
 from hallulab.ui.parts.grading_cards import ALL, FILTERS, SCALE
 from hallulab.ui.parts.grading_inputs import MAX_GRADED, OPEN_FILE_SCRIPT, example_source, pasted_source
-from hallulab.ui.parts.grading_look import CURVE_ID, RISK_ID, VERDICT_ID
+from hallulab.ui.parts.grading_look import CURVE_ID, PROMPT_ID, RISK_ID, VERDICT_ID
 from hallulab.ui.parts.grading_play import (
     choose_examples,
     filter_answers,
@@ -106,7 +106,7 @@ def build_grading_tab(session: Session) -> GradingTab:
             )  # fmt: skip
             prompt = gr.Textbox(
                 prompt_first, label="The sentence for the prompt that states t", lines=3, interactive=False,
-                buttons=["copy"],
+                buttons=["copy"], elem_id=PROMPT_ID,
             )  # fmt: skip
     with gr.Accordion("Grade your own answers", open=False):
         gr.HTML(OWN_NOTE)
@@ -115,7 +115,6 @@ def build_grading_tab(session: Session) -> GradingTab:
             lines=4,
             max_lines=10,
             placeholder=EXAMPLE_LINE,
-            elem_id="grading-pasted",
         )
         with gr.Row():
             read = gr.Button("Grade these answers", variant="primary", scale=2, min_width=160)
