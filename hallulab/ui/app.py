@@ -27,7 +27,7 @@ LEAD = """
 <h1>hallulab</h1>
 <p class="hl-lead">Is this output a <b>hallucination</b>? hallulab calls it one when it is improbable under
 <b>every</b> possible cause, and shows it among genuine samples of each. Ask a fine-tuned Qwen, paint with a
-fine-tuned Stable Diffusion, or flip coins.</p>
+fine-tuned Stable Diffusion, flip coins, or see why models guess.</p>
 """
 
 

@@ -140,7 +140,8 @@ def people_html(play: FactsPlay, learned: Learned, point: LearnerPoint, *, chose
 
 def people_note(learner: str) -> str:
     """Who the learner is."""
-    return f'<p class="hl-note"><b>{LEARNER_TITLES[learner].capitalize()}</b>: {LEARNER_NOTES[learner]}.</p>'
+    title = LEARNER_TITLES[learner]
+    return f'<p class="hl-note"><b>{title[:1].upper() + title[1:]}</b>: {LEARNER_NOTES[learner]}.</p>'
 
 
 def shown_people(n_answered: NDArray[np.int64]) -> list[list[int]]:
