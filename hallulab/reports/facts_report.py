@@ -19,7 +19,7 @@ from hallulab.reports.facts_figures import (
     sizes_chart,
     training_chart,
 )
-from hallulab.reports.page import Finding, Page, PageSection, PageTable, Receipt, page_html
+from hallulab.reports.page import Finding, Page, PageSection, PageTable, Receipt, page_html, setting_text
 from hallulab.reports.written import PAGE_NAME, WrittenReport, write_report
 from hallulab.theory.arbitrary_facts import FirstSize
 
@@ -305,17 +305,13 @@ def _receipt(results: Sequence[FactsResult], record_paths: Sequence[Path]) -> Re
         world, qwen = settings.pop("world"), settings.pop("qwen")
         flat = world | settings | {f"qwen {name}": value for name, value in qwen.items()}
         prefix = f"{run_title(result)}: " if len(results) > 1 else ""
-        rows += [(f"{prefix}{name}", _setting(value)) for name, value in flat.items()]
+        rows += [(f"{prefix}{name}", setting_text(value)) for name, value in flat.items()]
     versions = {name: version for result in results for name, version in result.versions.items()}
     return Receipt(
         PageTable("Settings", ("setting", "value"), rows),
         versions,
         {path.name: file_sha256(path) for path in record_paths},
     )
-
-
-def _setting(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _row(result: FactsResult, learner: str) -> LearnerRow | None:

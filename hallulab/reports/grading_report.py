@@ -28,7 +28,7 @@ from hallulab.reports.grading_figures import (
     score_chart,
     stated_policy_chart,
 )
-from hallulab.reports.page import Finding, Page, PageSection, PageTable, Receipt, page_html
+from hallulab.reports.page import Finding, Page, PageSection, PageTable, Receipt, page_html, setting_text
 from hallulab.reports.written import PAGE_NAME, WrittenReport, write_report
 from hallulab.scoring.grading import (
     READINGS,
@@ -409,7 +409,7 @@ def _summary_table(policies: Sequence[GradeSummary], target: float) -> PageTable
 
 def _receipt(parts: Sequence[_Part], paths: Sequence[Path]) -> Receipt:
     rows = [
-        (f"{part.finding.title}: {name}" if len(parts) > 1 else name, _setting(value))
+        (f"{part.finding.title}: {name}" if len(parts) > 1 else name, setting_text(value))
         for part in parts
         for name, value in part.settings.items()
     ]
@@ -433,11 +433,7 @@ def _points_csv(parts: Sequence[_Part]) -> str:
 def _flat(parts: Sequence[_Part]) -> Iterator[dict[str, object]]:
     for part in parts:
         for point in part.points:
-            yield {name: "" if value is None else _setting(value) for name, value in point.items()}
-
-
-def _setting(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+            yield {name: "" if value is None else setting_text(value) for name, value in point.items()}
 
 
 def rate(found: Rate) -> str:

@@ -144,6 +144,11 @@ def page_html(page: Page) -> str:
     )
 
 
+def setting_text(value: object) -> str:
+    """A setting as a receipt shows it: a list with commas."""
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
 def _summary(page: Page) -> str:
     """The opening, then the findings side by side; where there are many they open on a click."""
     is_open = " open" if len(page.findings) <= MAX_OPEN_FINDINGS else ""
