@@ -92,11 +92,15 @@ def _resemblance_sentences(
             f"what is scored is {_mean(base, 'n_characters'):.0f} characters long on average."
         )
     if excess is not None:
-        is_clear = excess.interval.low > 0 or excess.interval.high < 0
+        if excess.interval.low > 0:
+            says = "is above zero."
+        elif excess.interval.high < 0:
+            says = "is below zero: less than a text that knows nothing."
+        else:
+            says = "cannot be told from zero."
         yield (
             f"Left under control: {number(excess.mean, 4, signed=True)} "
-            f"[{number(excess.interval.low, 4)}, {number(excess.interval.high, 4)}], which "
-            + ("is not zero." if is_clear else "cannot be told from zero.")
+            f"[{number(excess.interval.low, 4)}, {number(excess.interval.high, 4)}], which {says}"
         )
     rising = [row for row in tuned if _is_above_0(row.against_base["incorrect"])]
     if rising:
