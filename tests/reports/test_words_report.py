@@ -13,6 +13,7 @@ from hallulab.experiments.words_resemblance_run import (
     QuestionsUsed,
     ResemblanceResult,
     ScoredAnswer,
+    Variant,
     WordsResemblanceSettings,
 )
 from hallulab.experiments.words_resemblance_summary import summarise_resemblance
@@ -27,7 +28,9 @@ from hallulab.scoring.resemblance import Resemblance
 N = 12
 
 
-def run(rises: float = 0.0, null_rises: float = 0.0, variant="answer_only", asked=()) -> ResemblanceRun:
+def run(
+    rises: float = 0.0, null_rises: float = 0.0, variant: Variant = "answer_only", asked=()
+) -> ResemblanceRun:
     """A base and one tuned checkpoint whose score and null rise by so much on every question."""
     answers = [
         ScoredAnswer(
