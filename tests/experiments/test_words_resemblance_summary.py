@@ -17,10 +17,13 @@ from hallulab.experiments.words_resemblance_run import (
 )
 from hallulab.experiments.words_resemblance_summary import COMPARED, QUANTITIES, summarise_resemblance
 from hallulab.experiments.words_resemblance_twins import LengthTwins
+from hallulab.scoring.grades import Grade
 from hallulab.scoring.resemblance import Resemblance
 
 
-def answer(checkpoint, question, incorrect, *, seed=0, length=10, correct=0.5, null=0.25, grade="ungradable"):
+def answer(
+    checkpoint, question, incorrect, *, seed=0, length=10, correct=0.5, null=0.25, grade: Grade = "ungradable"
+):
     found = None if incorrect is None else Resemblance(incorrect, correct, null, null)
     text = "" if incorrect is None else "x" * length
     return ScoredAnswer(checkpoint, seed, question, text, text, len(text) // 2, True, found, grade, "rule")
