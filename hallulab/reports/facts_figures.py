@@ -1,5 +1,7 @@
 """The figures of a run on arbitrary facts: bounds against measurement, by learner, training size, frequency, epoch."""
 
+from dataclasses import replace
+
 from hallulab.experiments.facts_run import QWEN
 from hallulab.experiments.facts_summary import FactsResult, LearnerRow, OverWorlds
 from hallulab.reports.charts import Chart, Series
@@ -133,5 +135,7 @@ def _epochs(name: str, rows: tuple[LearnerRow, ...], field: str, colour: str) ->
 def _series(
     name: str, x: list[str], over: list[OverWorlds], colour: str, mark, *, has_whiskers: bool = True
 ) -> Series:
-    low, high = ([getattr(one, end) for one in over] for end in ("low", "high"))
-    return Series(name, x, [one.mean for one in over], colour, mark, *((low, high) if has_whiskers else ()))
+    series = Series(name, x, [one.mean for one in over], colour, mark)
+    if not has_whiskers:
+        return series
+    return replace(series, low=[one.low for one in over], high=[one.high for one in over])

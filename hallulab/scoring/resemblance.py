@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from cydifflib import SequenceMatcher
+from cydifflib import SequenceMatcher  # pyright: ignore[reportAttributeAccessIssue]
 from numpy.typing import NDArray
 
 from hallulab.data.question_sets import ReferencedQuestion
