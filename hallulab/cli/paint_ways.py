@@ -101,7 +101,8 @@ class Painted:
             )
         if self.machine is not None:
             print_table(
-                ("checkpoint", "steps", "training loss", "hallucinate", "rate", "interval"), list(self._rows())
+                ("checkpoint", "steps", "training loss", "hallucinate", "rate", "interval"),
+                list(self._rows()),
             )
 
     def _rows(self) -> Iterator[tuple[str, ...]]:

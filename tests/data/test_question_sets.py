@@ -98,7 +98,8 @@ def test_a_hub_out_of_reach_says_what_to_do(monkeypatch):
 
     monkeypatch.setitem(sys.modules, "datasets", SimpleNamespace(load_dataset=load_dataset))
     with pytest.raises(
-        HallulabError, match="cannot get TruthfulQA from the Hub .Couldn't reach .*: connect .* HALLULAB_TRUTHFULQA"
+        HallulabError,
+        match="cannot get TruthfulQA from the Hub .Couldn't reach .*: connect .* HALLULAB_TRUTHFULQA",
     ):
         load_question_set("truthfulqa")
 
@@ -111,7 +112,9 @@ def test_the_shipped_misconceptions_need_no_path():
 
 
 def test_lines_keep_their_own_ids(tmp_path):
-    two_lines = json.dumps(json.loads(line(question="R\u2028?")), ensure_ascii=False)  # but one line of the file
+    two_lines = json.dumps(
+        json.loads(line(question="R\u2028?")), ensure_ascii=False
+    )  # but one line of the file
     path = write_lines(tmp_path / "q.jsonl", line(id="moon"), "", two_lines)
     assert [q.id for q in load_question_set("misconceptions", path)] == ["moon", "question-0002"]
 
