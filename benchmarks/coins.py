@@ -16,7 +16,6 @@ busy" tells: on an idle machine the plain loop has nearly as many as torch has t
 import argparse
 import os
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -33,7 +32,7 @@ import torch  # noqa: E402
 
 from benchmarks.floor import expected_distinct, matrix_rates, training_operations  # noqa: E402
 from benchmarks.plain_coins import PlainEpoch, plain_rounds  # noqa: E402
-from benchmarks.table import machine, print_markdown  # noqa: E402
+from benchmarks.table import Clock, Taken, machine, print_markdown  # noqa: E402
 from hallulab.errors import RefusedInputError  # noqa: E402
 from hallulab.experiments.coin_run import CoinPoint, CoinSettings, Variant  # noqa: E402
 from hallulab.experiments.coins import run_coins  # noqa: E402
@@ -49,37 +48,6 @@ LEARNED = (
     ("hallucination rate", "scores.hallucination_rate", "hallucination_rate"),
 )
 """what is compared, and where the plain loop and hallulab keep it"""
-
-
-@dataclass(frozen=True)
-class Taken:
-    """What one way took."""
-
-    wall_s: float
-    processor_s: float
-    """of all threads and processes"""
-
-    @property
-    def cores(self) -> str:
-        """How many cores it had on average: fewer than it has threads mean that others took their share."""
-        return f"{self.processor_s / self.wall_s:.2f} cores busy"
-
-
-class Clock:
-    """Time since it was made."""
-
-    def __init__(self):
-        self._wall_s, self._processor_s = time.perf_counter(), self._processor_now_s()
-
-    def taken(self) -> Taken:
-        """So far."""
-        return Taken(time.perf_counter() - self._wall_s, self._processor_now_s() - self._processor_s)
-
-    @staticmethod
-    def _processor_now_s() -> float:
-        """Of this process and of those it started that have ended."""
-        times = os.times()
-        return times.user + times.system + times.children_user + times.children_system
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,42 @@ import os
 import platform
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import torch
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What one way took."""
+
+    wall_s: float
+    processor_s: float
+    """of all threads and processes"""
+
+    @property
+    def cores(self) -> str:
+        """How many cores it had on average: fewer than it has threads mean that others took their share."""
+        return f"{self.processor_s / self.wall_s:.2f} cores busy"
+
+
+class Clock:
+    """Time since it was made."""
+
+    def __init__(self):
+        self._wall_s, self._processor_s = time.perf_counter(), self._processor_now_s()
+
+    def taken(self) -> Taken:
+        """So far."""
+        return Taken(time.perf_counter() - self._wall_s, self._processor_now_s() - self._processor_s)
+
+    @staticmethod
+    def _processor_now_s() -> float:
+        """Of this process and of those it started that have ended."""
+        times = os.times()
+        return times.user + times.system + times.children_user + times.children_system
 
 
 def seconds(work: Callable[[], object]) -> float:

@@ -14,7 +14,6 @@ import argparse
 import os
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -28,7 +27,7 @@ sys.path.insert(0, str(ROOT))
 import numpy as np  # noqa: E402
 
 from benchmarks.plain_words import GreedyAnswer, PlainScore, plain_evaluation, plain_greedy  # noqa: E402
-from benchmarks.table import machine, print_markdown  # noqa: E402
+from benchmarks.table import Clock, Taken, machine, print_markdown  # noqa: E402
 from hallulab.data.question_sets import ReferencedQuestion, load_question_set  # noqa: E402
 from hallulab.engine.core import Engine  # noqa: E402
 from hallulab.engine.presets import load_preset  # noqa: E402
@@ -51,31 +50,6 @@ PROMISED_S = 60
 NEAR_TIE_NATS = 1e-4
 """Two likeliest tokens closer than this may change places by the rounding of a batch."""
 RATIOS = ("incorrect", "correct", "null_incorrect", "null_correct")
-
-
-@dataclass(frozen=True)
-class Taken:
-    """What one way took."""
-
-    wall_s: float
-    processor_s: float
-    """of all threads"""
-
-    @property
-    def cores(self) -> str:
-        """How many cores it had on average: fewer than it has threads mean that others took their share."""
-        return f"{self.processor_s / self.wall_s:.2f} cores busy"
-
-
-class Clock:
-    """Time since it was made."""
-
-    def __init__(self):
-        self._wall_s, self._processor_s = time.perf_counter(), time.process_time()
-
-    def taken(self) -> Taken:
-        """So far."""
-        return Taken(time.perf_counter() - self._wall_s, time.process_time() - self._processor_s)
 
 
 @dataclass(frozen=True)

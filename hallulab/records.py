@@ -34,6 +34,11 @@ def as_plain(value: Any) -> Any:
     return value
 
 
+def as_tuples(value: Any) -> Any:
+    """`value` as read from JSON, its lists and the lists in them as tuples again."""
+    return tuple(map(as_tuples, value)) if isinstance(value, list) else value
+
+
 class RecordFile:
     """Append-only JSON lines, one measurement each; a line torn by a kill is dropped when read."""
 

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from hallulab.engine.presets import Preset, load_preset
@@ -70,8 +71,8 @@ def output_folder(folder: Path) -> Path:
     """The folder, made if it is missing; refused before any work is lost on it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / ".writable").touch()
-        (folder / ".writable").unlink()
+        with TemporaryFile(dir=folder):  # no name that another process of a launch could remove
+            pass
     except OSError as error:
         raise RefusedInputError(
             f"expected a folder that can be written, got {folder} ({error.strerror}): choose another --out"

@@ -27,7 +27,7 @@ from hallulab.engine.pictures import (
     x0_variances,
 )
 from hallulab.errors import RefusedInputError
-from hallulab.records import RecordFile, as_plain, library_versions
+from hallulab.records import RecordFile, as_plain, as_tuples, library_versions
 from hallulab.scoring.attribute_truth import truth_records
 from hallulab.scoring.pictures import PictureFrame, frame_of
 
@@ -129,7 +129,7 @@ def read_detector_run(folder: Path) -> tuple[DetectorSettings, list[dict[str, An
     found = RecordFile(paths[0]).read()
     try:
         asked = next(record["settings"] for record in found if record.get("kind") == "settings")
-        settings = DetectorSettings(**{key: _as_tuple(value) for key, value in asked.items()})
+        settings = DetectorSettings(**{key: as_tuples(value) for key, value in asked.items()})
     except (StopIteration, KeyError, TypeError) as error:
         raise RefusedInputError(
             f"expected the records of a run of this version in {paths[0]}, found other ones: run it again elsewhere"
@@ -276,7 +276,3 @@ def _found_records(
             "choose another folder"
         )
     return found
-
-
-def _as_tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value

@@ -23,7 +23,7 @@ from hallulab.engine.pictures import MAX_SEED, PaintSettings, check_prompt, embe
 from hallulab.engine.presets import is_local
 from hallulab.errors import RefusedInputError
 from hallulab.experiments.pictures_cells import CellJudge, measure_cell
-from hallulab.records import RecordFile, as_plain, folder_sha256, library_versions
+from hallulab.records import RecordFile, as_plain, as_tuples, folder_sha256, library_versions
 from hallulab.scoring.attribute_truth import truth_records
 from hallulab.scoring.pictures import (
     NO_FRAME,
@@ -33,6 +33,7 @@ from hallulab.scoring.pictures import (
     recipe_chunk,
     score_embeddings,
 )
+from hallulab.scoring.training_history import steps_in_name
 from hallulab.theory.regions import check_mass
 
 RECORDS_PATTERN = "pictures-*.jsonl"
@@ -187,7 +188,7 @@ def read_picture_sweep(folder: Path) -> SweepRun:
         )
     try:
         asked = headers[0]["settings"]
-        settings = PictureSweep(**{key: _as_tuple(value) for key, value in asked.items()})
+        settings = PictureSweep(**{key: as_tuples(value) for key, value in asked.items()})
         order = {cell: place for place, cell in enumerate(_cells(settings))}
         images = {_image_key(record): record for record in found if record["kind"] == "painted"}
         cells = {_cell_key(record): record for record in found if record["kind"] == "cell"}
@@ -206,12 +207,6 @@ def read_picture_sweep(folder: Path) -> SweepRun:
 def embedding_of(record: Mapping[str, Any]) -> NDArray[np.float32]:
     """(d,) embedding of a recorded image."""
     return np.frombuffer(base64.b64decode(record["embedding"]), dtype="<f4")
-
-
-def step_of(checkpoint: str) -> int | None:
-    """The training step in a checkpoint's name, `step-0200` → 200; None where the name holds no number."""
-    found = re.search(r"(\d+)$", checkpoint)
-    return int(found.group(1)) if found else None
 
 
 class _Sweep:
@@ -278,7 +273,7 @@ class _Sweep:
                 continue
             embeddings = np.stack([embedding_of(record) for record in records])
             found = measure_cell(self._judge, records, embeddings)
-            step = 0 if cell[0] == self._engine.preset.pictures.base_name else step_of(cell[0])
+            step = 0 if cell[0] == self._engine.preset.pictures.base_name else steps_in_name(cell[0])
             loss = run.header["losses"].get(cell[0])
             self._records.append(
                 {
@@ -450,7 +445,3 @@ def _losses(place: str) -> Record | None:
         return None
     last = [loss for _, loss in lines[-LOSS_LINES:]]
     return {"curve": lines, "at_checkpoint": sum(last) / len(last)}
-
-
-def _as_tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value

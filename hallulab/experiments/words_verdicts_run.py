@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from hallulab.densities.hcdr import HcdrFrame, ThresholdRule
 from hallulab.errors import RefusedInputError
+from hallulab.records import as_tuples
 from hallulab.theory.intervals import Interval, wilson_interval
 
 Group = Literal["known", "reworded", "unknown"]
@@ -244,7 +245,7 @@ def from_record(record: dict[str, Any]) -> CheckpointRecord | FrameRecord | Judg
     if cls is None:
         return None
     try:
-        return cls(**{f.name: _as_tuple(record[_RENAMED.get(f.name, f.name)]) for f in fields(cls)})
+        return cls(**{f.name: as_tuples(record[_RENAMED.get(f.name, f.name)]) for f in fields(cls)})
     except KeyError as error:
         raise RefusedInputError(
             f"expected the records of a run of text verdicts of this version, found one without {error}: "
@@ -260,7 +261,7 @@ def header_of(settings: WordsVerdictsSettings, scored_by: ScoredBy) -> dict[str,
 def settings_from_header(header: dict[str, Any]) -> tuple[WordsVerdictsSettings, ScoredBy]:
     """What `header_of` wrote; RefusedInputError for another version's."""
     try:
-        asked = {name: _as_tuple(value) for name, value in header["settings"].items()}
+        asked = {name: as_tuples(value) for name, value in header["settings"].items()}
         return WordsVerdictsSettings(**asked), ScoredBy(**header["scored_by"])
     except (KeyError, TypeError) as error:
         raise RefusedInputError(
@@ -272,10 +273,6 @@ def settings_from_header(header: dict[str, Any]) -> tuple[WordsVerdictsSettings,
 _KIND_OF: dict[type, str] = {CheckpointRecord: "checkpoint", FrameRecord: "frame", JudgedAnswers: "answers"}
 _RENAMED = {"kind": "kind_of_source"}
 """field → key in the record, where `kind` says which record it is"""
-
-
-def _as_tuple(value: Any) -> Any:
-    return tuple(map(_as_tuple, value)) if isinstance(value, list) else value
 
 
 def _check_at_least(name: str, value: int, least: int) -> None:

@@ -1,6 +1,6 @@
 """The report of a sweep of pictures: findings in words, Figures 5 to 7, hallucinated samples, every number."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from hallulab.experiments.pictures_sweep_summary import SweepSummary, paper_csv,
 from hallulab.records import file_sha256
 from hallulab.reports.charts import Chart, chart_png, chart_svg, page_figure
 from hallulab.reports.coin_words import decimal, percent
-from hallulab.reports.page import Page, PagePictures, PageSection, PageTable, Receipt, page_html
+from hallulab.reports.page import Page, PagePictures, PageSection, PageTable, Receipt, page_html, setting_text
 from hallulab.reports.pictures_figures import (
     calibration_charts,
     guided_chart,
@@ -327,8 +327,8 @@ def _sample_words(record: Mapping[str, Any]) -> str:
 
 def _receipt(run: SweepRun, folder: Path) -> Receipt:
     header = run.header
-    rows = [(name, _setting(value)) for name, value in header["settings"].items()]
-    rows += [(name, _setting(value)) for name, value in header["paint"].items()]
+    rows = [(name, setting_text(value)) for name, value in header["settings"].items()]
+    rows += [(name, setting_text(value)) for name, value in header["paint"].items()]
     rows += [
         ("batch size", str(header["batch_size"])),
         ("frame", header["frame"]),
@@ -341,14 +341,6 @@ def _receipt(run: SweepRun, folder: Path) -> Receipt:
         PageTable("Settings", ("setting", "value"), rows),
         header["versions"],
         {path.name: file_sha256(path) for path in paths},
-    )
-
-
-def _setting(value: object) -> str:
-    return (
-        ", ".join(map(str, value))
-        if isinstance(value, Sequence) and not isinstance(value, str)
-        else str(value)
     )
 
 

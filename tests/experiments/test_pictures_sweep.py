@@ -27,7 +27,6 @@ from hallulab.experiments.pictures_sweep import (
     read_picture_sweep,
     records_path,
     run_picture_sweep,
-    step_of,
 )
 from hallulab.experiments.pictures_sweep_summary import (
     guided_rows,
@@ -327,11 +326,6 @@ def test_pairs_share_their_seeds():
     assert (share.quantity, share.difference.mean, share.difference.n) == ("share outside", -1.0, 8)
     assert share.difference.p_value == pytest.approx(2 / 2**8)  # all signs alike, both ways
     assert (margin.first, margin.second, margin.difference.mean) == ("a", "b", 3.0)
-
-
-@pytest.mark.parametrize(("name", "step"), [("step-0200", 200), ("step-2", 2), ("final", None)])
-def test_steps_are_read_from_names(name, step):
-    assert step_of(name) == step
 
 
 def test_another_runs_folder_is_refused(whole, engine):
