@@ -6,8 +6,8 @@ from contextlib import nullcontext
 
 import torch
 
-from hallulab.experiments.coin_round import quick_float32_products
 from hallulab.models.coin_transformer import CoinTransformerSettings
+from hallulab.models.products import quick_float32_products
 
 
 def expected_distinct(batch_size: int, n_draws: int) -> float:

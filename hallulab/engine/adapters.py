@@ -1,5 +1,6 @@
 """Several adapters on one language model in memory: a checkpoint is a view that switches its adapter on."""
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from safetensors import SafetensorError
 
 from hallulab.engine.presets import is_local
 from hallulab.errors import HallulabError, RefusedInputError
+from hallulab.models.products import float32_products_for
 from hallulab.models.qwen import check_adapter_base, check_weight_files
 from hallulab.records import folder_sha256
 
@@ -94,7 +96,9 @@ class AdapterView:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         self._switch.activate(self._adapter)
-        return self._switch.model(*args, **kwargs)
+        ids = kwargs.get("input_ids")
+        with contextlib.nullcontext() if ids is None else float32_products_for(ids.numel()):
+            return self._switch.model(*args, **kwargs)
 
     def generate(self, *args: Any, **kwargs: Any) -> Any:
         """The base model's own `generate`, with this view's adapter."""

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 
 from hallulab.engine.adapters import AdapterSwitch
-from hallulab.engine.device import choose_device, choose_dtype, default_budget_bytes
+from hallulab.engine.device import choose_device, choose_dtype, default_budget_bytes, keep_freed_memory
 from hallulab.engine.job_queue import JobQueue, Ticket
 from hallulab.engine.memory import PartRecipe, PartStore
 from hallulab.engine.placement import weights_bytes
@@ -37,6 +37,8 @@ class Engine:
     def __init__(self, preset: Preset, *, device: str | None = None, memory_budget_bytes: int | None = None):
         self.preset = preset
         self.device = choose_device(device)
+        if self.device.type == "cpu":
+            keep_freed_memory()
         self.queue = JobQueue()
         budget_bytes = memory_budget_bytes or default_budget_bytes(self.device)
         self._store = PartStore(self.device, budget_bytes, holder=lambda: self.queue.holder)

@@ -1,5 +1,7 @@
 """The device this process computes on: which one, in what precision, with how much memory."""
 
+import ctypes
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -11,6 +13,10 @@ from hallulab.errors import RefusedInputError
 
 MEMORY_SHARE = 0.8
 """Share of the memory that is free at the start which models may fill; activations need the rest."""
+_GLIBC_SETTINGS = {
+    -1: 2**28,  # M_TRIM_THRESHOLD, bytes: as much free memory may stay with the process
+    -3: 2**26,  # M_MMAP_THRESHOLD, bytes: pieces below this come from what has stayed
+}
 _CGROUP_FILES = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
     ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
@@ -41,6 +47,20 @@ def choose_dtype(wanted: DTYPE_CHOICES, device: torch.device) -> torch.dtype:
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
     return torch.float32
+
+
+@cache
+def keep_freed_memory() -> bool:
+    """Let this process keep some freed memory for its next tensors, where the C library can; whether it could.
+
+    By default glibc gives the memory of large tensors back at once, and the system clears every page of it again for
+    the next ones: a fifth of the time of the first images painted on a CPU.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):  # another C library
+        return False
+    return all(mallopt(setting, n_bytes) == 1 for setting, n_bytes in _GLIBC_SETTINGS.items())
 
 
 def free_bytes(device: torch.device) -> int:

@@ -2,13 +2,19 @@
 
 from collections.abc import Iterator, Sequence
 
-from hallulab.engine.words import Answer, GenerationSettings, checked_prompt_ids, generate_answers
+from hallulab.engine.words import (
+    Answer,
+    GenerationSettings,
+    checked_prompt_ids,
+    collected_answers,
+    stream_after,
+)
 from hallulab.errors import RefusedInputError
 from hallulab.models.qwen import LoadedQwen
 
 BATCH_BYTES = 2**30
 """What the growing answers of one batch may take beside the model: keys, values and logits."""
-MOST_AT_ONCE = 256
+MOST_AT_ONCE = 512
 """Answers in one batch, at most: more of them are no quicker and wait longer for the longest one."""
 BYTES_PER_LOGIT = 40
 """While a token is drawn: the logits and their sorted, warped and summed copies, partly in double precision."""
@@ -36,22 +42,18 @@ def answer_batches(
         raise RefusedInputError(
             f"expected one seed per prompt, got {len(prompts)} prompts, {len(seeds)} seeds"
         )
-    n_tokens = [len(checked_prompt_ids(qwen, prompt, as_chat=as_chat)) for prompt in prompts]
-    left = sorted(range(len(prompts)), key=lambda place: (n_tokens[place], place))
+    ids = [checked_prompt_ids(qwen, prompt, as_chat=as_chat) for prompt in prompts]
+    left = sorted(range(len(prompts)), key=lambda place: (len(ids[place]), place))
     while left:
         # the prompts are sorted, so the first ones decide too little: try the widest of as many as would fit
         size = batch_size or fitting_batch_size(
-            qwen, n_tokens[left[min(len(left), MOST_AT_ONCE) - 1]], settings
+            qwen, len(ids[left[min(len(left), MOST_AT_ONCE) - 1]]), settings
         )
         batch, left = left[:size], left[size:]
-        answers = generate_answers(
-            qwen,
-            [prompts[place] for place in batch],
-            [seeds[place] for place in batch],
-            settings,
-            as_chat=as_chat,
+        stream = stream_after(
+            qwen, [ids[place] for place in batch], [seeds[place] for place in batch], settings
         )
-        yield dict(zip(batch, answers, strict=True))
+        yield dict(zip(batch, collected_answers(len(batch), stream), strict=True))
 
 
 def fitting_batch_size(qwen: LoadedQwen, n_prompt_tokens: int, settings: GenerationSettings) -> int:

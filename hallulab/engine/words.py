@@ -1,12 +1,14 @@
 """Writing and scoring answers with a language model: one generator per sample, a stop after any token."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn.functional import pad
 from transformers import DynamicCache
 from transformers.generation.logits_process import (
     LogitsProcessorList,
@@ -18,6 +20,8 @@ from transformers.generation.logits_process import (
 from hallulab.errors import RefusedInputError
 from hallulab.models.qwen import LoadedQwen
 
+TOKENS_READ_AT_ONCE = 2048
+"""Prompt tokens read together, about: prompts of like length need little padding, which is read like any token."""
 MOST_SCORED_AT_ONCE = 64
 """Sequences scored together, at most."""
 LOGITS_AT_ONCE = 2**27
@@ -63,20 +67,21 @@ class GenerationSettings:
 class QuickTopP(TopPLogitsWarper):
     """transformers' nucleus, found among the likeliest tokens alone where they hold it: no vocabulary is sorted."""
 
-    n_likeliest = 64
+    tried = (8, 64)
+    """numbers of likeliest tokens among which the nuclei of all rows are looked for, one after the other"""
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """Scores, shape (n, vocabulary), with −∞ outside the nucleus."""
-        if scores.shape[-1] <= self.n_likeliest:
-            return super().__call__(input_ids, scores)  # type: ignore[arg-type]
-        likeliest = scores.topk(self.n_likeliest).values
-        probabilities = (likeliest - scores.logsumexp(-1, keepdim=True)).exp()
-        before = probabilities.cumsum(-1) - probabilities  # mass of the tokens that are likelier
-        if not bool((before[:, -1] >= self.top_p).all()):
-            return super().__call__(input_ids, scores)  # type: ignore[arg-type]
-        n_inside = (before < self.top_p).sum(-1, keepdim=True)
-        least = likeliest.gather(-1, n_inside - 1)
-        return scores.masked_fill(scores < least, self.filter_value)
+        total = scores.logsumexp(-1, keepdim=True)
+        for n_likeliest in (n for n in self.tried if n < scores.shape[-1]):
+            likeliest = scores.topk(n_likeliest).values
+            probabilities = (likeliest - total).exp()
+            before = probabilities.cumsum(-1) - probabilities  # mass of the tokens that are likelier
+            if bool((before[:, -1] >= self.top_p).all()):
+                n_inside = (before < self.top_p).sum(-1, keepdim=True)
+                least = likeliest.gather(-1, n_inside - 1)
+                return scores.masked_fill(scores < least, self.filter_value)
+        return super().__call__(input_ids, scores)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -138,10 +143,14 @@ def generate_answers(
     as_chat: bool = True,
 ) -> list[Answer]:
     """One answer per prompt; answer i depends on prompt i and seed i alone. Arguments as `stream_answers`."""
-    builders = [AnswerBuilder() for _ in prompts]
-    for steps in stream_answers(qwen, prompts, seeds, settings, as_chat=as_chat):
-        for step in steps:
-            builders[step.sample].add(step)
+    return collected_answers(len(prompts), stream_answers(qwen, prompts, seeds, settings, as_chat=as_chat))
+
+
+def collected_answers(n_answers: int, stream: Iterable[Sequence[TokenStep]]) -> list[Answer]:
+    """The answers of a stream that has run to its end."""
+    builders = [AnswerBuilder() for _ in range(n_answers)]
+    for step in chain.from_iterable(stream):
+        builders[step.sample].add(step)
     return [builder.answer() for builder in builders]
 
 
@@ -167,31 +176,36 @@ def stream_answers(
 
     Yields the new tokens of every answer that is still growing, the begun ones first.
     """
-    if len(prompts) != len(seeds) or not prompts:
+    ids = {prompt: checked_prompt_ids(qwen, prompt, as_chat=as_chat) for prompt in dict.fromkeys(prompts)}
+    yield from stream_after(qwen, [ids[prompt] for prompt in prompts], seeds, settings, begun=begun)
+
+
+def stream_after(
+    qwen: LoadedQwen,
+    prompt_ids: Sequence[Sequence[int]],
+    seeds: Sequence[int],
+    settings: GenerationSettings,
+    *,
+    begun: Sequence[int] = (),
+) -> Iterator[list[TokenStep]]:
+    """As `stream_answers`, for prompts that `checked_prompt_ids` has made token ids of."""
+    if len(prompt_ids) != len(seeds) or not prompt_ids:
         raise RefusedInputError(
-            f"expected one seed per prompt, got {len(prompts)} prompts, {len(seeds)} seeds"
+            f"expected one seed per prompt, got {len(prompt_ids)} prompts, {len(seeds)} seeds"
         )
     unknown = [token_id for token_id in begun if not 0 <= token_id < qwen.model.config.vocab_size]
     if unknown:
         raise RefusedInputError(f"expected token ids of {qwen.name} to begin with, got {unknown[0]}")
-    contents = list(dict.fromkeys(prompts))
-    chats = [checked_prompt_ids(qwen, content, as_chat=as_chat) for content in contents]
-    rooms = {
-        content: qwen.n_context_tokens - len(chat) for content, chat in zip(contents, chats, strict=True)
-    }
+    rooms = [qwen.n_context_tokens - len(ids) for ids in prompt_ids]
     drawer, writer = _Drawer(seeds, settings), _Writer(qwen)
-    samples = list(range(len(prompts)))
-    growth = _Growth(qwen, chats, torch.tensor([contents.index(prompt) for prompt in prompts]))
+    samples = list(range(len(prompt_ids)))
+    growth = _Growth(qwen, prompt_ids)
     for place in range(settings.max_new_tokens):
         forced = begun[place] if place < len(begun) else None
         drawn = drawer.draw(growth.next_logits, samples, forced)
         steps = [writer.step(sample, *token) for sample, token in zip(samples, drawn, strict=True)]
         yield steps
-        going = [
-            row
-            for row, step in enumerate(steps)
-            if not step.is_end and place + 1 < rooms[prompts[step.sample]]
-        ]
+        going = [row for row, step in enumerate(steps) if not step.is_end and place + 1 < rooms[step.sample]]
         if not going:
             return
         samples = [samples[row] for row in going]
@@ -243,10 +257,21 @@ def checked_prompt_ids(qwen: LoadedQwen, content: str, *, as_chat: bool) -> list
 
 
 class _Drawer:
-    """Draws the next token of every growing answer, each with its own generator."""
+    """Draws the next token of every growing answer, each with the random numbers of its own seed."""
 
     def __init__(self, seeds: Sequence[int], settings: GenerationSettings):
-        self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        self._n_drawn = 0
+        self._uniform = torch.stack(
+            [
+                torch.rand(
+                    settings.max_new_tokens,
+                    generator=torch.Generator().manual_seed(seed),
+                    dtype=torch.float64,
+                )
+                for seed in seeds
+            ]
+        )
+        """One number in [0, 1) for every token of every sample, shape (n, tokens)."""
         self._is_greedy = settings.temperature == 0
         self._warpers = settings.warpers()
 
@@ -257,6 +282,7 @@ class _Drawer:
         tokens = logits.argmax(-1) if self._is_greedy else self._sampled(logits, samples)
         if forced is not None:
             tokens = torch.full_like(tokens, forced)
+        self._n_drawn += 1
         picked = logits.log_softmax(-1).gather(-1, tokens[:, None])[:, 0].exp()
         return list(zip(tokens.tolist(), picked.tolist(), strict=True))
 
@@ -265,9 +291,7 @@ class _Drawer:
         no_ids: Any = torch.empty(len(logits), 0, dtype=torch.long, device=logits.device)
         dtype = torch.float32 if logits.device.type == "mps" else torch.float64
         cumulative = self._warpers(no_ids, logits).to(dtype).softmax(-1).cumsum(-1)
-        uniform = torch.stack(
-            [torch.rand(1, generator=self._generators[sample], dtype=dtype) for sample in samples]
-        ).to(logits.device)
+        uniform = self._uniform[samples, self._n_drawn, None].to(logits.device, dtype)
         tokens = torch.searchsorted(cumulative, uniform * cumulative[:, -1:], right=True)[:, 0]
         return tokens.clamp(max=logits.shape[-1] - 1)
 
@@ -300,19 +324,16 @@ class _Writer:
 class _Growth:
     """The growing sequences with their key-value cache; finished ones are taken out."""
 
-    def __init__(self, qwen: LoadedQwen, chats: list[list[int]], rows: torch.Tensor):
+    def __init__(self, qwen: LoadedQwen, prompt_ids: Sequence[Sequence[int]]):
         self._qwen = qwen
         self._device = qwen.model.device
-        width = max(map(len, chats))
-        pad_id = qwen.end_token_ids[0]
-        ids = torch.tensor([[pad_id] * (width - len(chat)) + chat for chat in chats])
-        mask = torch.tensor([[0] * (width - len(chat)) + [1] * len(chat) for chat in chats])
-        self._mask = mask.to(self._device)
-        self._cache = DynamicCache()
-        logits = self._forward(ids.to(self._device), (self._mask.cumsum(-1) - 1).clamp(min=0))
         # equal prompts are read once, then copied to every sample
-        self._keep(rows.to(self._device))
-        self.next_logits = logits[rows.to(self._device)]
+        prompts = sorted({tuple(ids) for ids in prompt_ids}, key=lambda ids: (len(ids), ids))
+        self._mask, self._cache, logits = self._read_all(prompts)
+        place_of = {ids: place for place, ids in enumerate(prompts)}
+        rows = torch.tensor([place_of[tuple(ids)] for ids in prompt_ids], device=self._device)
+        self._keep(rows)
+        self.next_logits = logits[rows]
         """Logits of the next token of every growing sequence, shape (n, vocabulary)."""
 
     def append(self, token_ids: list[int], rows: list[int]) -> None:
@@ -321,15 +342,43 @@ class _Growth:
             self._keep(torch.tensor(rows, device=self._device))
         self._mask = torch.cat([self._mask, self._mask.new_ones(len(rows), 1)], dim=-1)
         ids = torch.tensor(token_ids, device=self._device)[:, None]
-        self.next_logits = self._forward(ids, self._mask.sum(-1, keepdim=True) - 1)
+        self.next_logits = self._forward(ids, self._mask, self._mask.sum(-1, keepdim=True) - 1, self._cache)
 
-    def _forward(self, ids: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+    def _read_all(self, prompts: list[tuple[int, ...]]) -> tuple[torch.Tensor, DynamicCache, torch.Tensor]:
+        """Mask, cache and next logits of prompts sorted by length."""
+        parts = [self._read(prompts[rows]) for rows in _like_lengths([len(prompt) for prompt in prompts])]
+        if len(parts) == 1:
+            return parts[0]
+        width = len(prompts[-1])
+        cache = DynamicCache()
+        for layer, states in enumerate(zip(*(part for _, part, _ in parts), strict=True)):
+            keys, values = (
+                torch.cat([pad(each[kind], (0, 0, width - each[kind].shape[2], 0)) for each in states])
+                for kind in (0, 1)
+            )
+            cache.update(keys, values, layer)
+        mask = torch.cat([pad(mask, (width - mask.shape[1], 0)) for mask, _, _ in parts])
+        return mask, cache, torch.cat([logits for _, _, logits in parts])
+
+    def _read(self, prompts: Sequence[tuple[int, ...]]) -> tuple[torch.Tensor, DynamicCache, torch.Tensor]:
+        """Mask, cache and next logits of prompts read together, padded on the left."""
+        width = max(map(len, prompts))
+        pad_id = self._qwen.end_token_ids[0]
+        ids = torch.tensor([[pad_id] * (width - len(prompt)) + list(prompt) for prompt in prompts])
+        mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts])
+        mask, cache = mask.to(self._device), DynamicCache()
+        logits = self._forward(ids.to(self._device), mask, (mask.cumsum(-1) - 1).clamp(min=0), cache)
+        return mask, cache, logits
+
+    def _forward(
+        self, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: DynamicCache
+    ) -> torch.Tensor:
         with torch.inference_mode():
             output = self._qwen.model(
                 input_ids=ids,
-                attention_mask=self._mask,
+                attention_mask=mask,
                 position_ids=positions,
-                past_key_values=self._cache,
+                past_key_values=cache,
                 use_cache=True,
                 logits_to_keep=1,
             )
@@ -339,6 +388,16 @@ class _Growth:
         self._mask = self._mask[rows]
         with torch.inference_mode():
             self._cache.batch_select_indices(rows)
+
+
+def _like_lengths(lengths: Sequence[int]) -> Iterator[slice]:
+    """Neighbours among sorted lengths that are read together: `TOKENS_READ_AT_ONCE` with their padding, or one."""
+    start = 0
+    for place, length in enumerate(lengths):
+        if place > start and (place + 1 - start) * length > TOKENS_READ_AT_ONCE:
+            yield slice(start, place)
+            start = place
+    yield slice(start, len(lengths))
 
 
 def _encoded_pair(qwen: LoadedQwen, prompt: str, answer: str) -> tuple[list[int], list[int]]:

@@ -16,13 +16,12 @@ from hallulab.experiments.coin_objectives import OBJECTIVES
 from hallulab.experiments.coin_run import CoinPoint, CoinSettings
 from hallulab.models.coin_ensemble import CoinEnsemble, flat_weights
 from hallulab.models.coin_transformer import CoinTransformerSettings, build_coin_transformer
+from hallulab.models.products import float32_products_for
 
 SECONDS_PER_STEP_EVENT = 0.1
 """how often a stack tells how far its rounds are"""
 MAX_DRAWS_SCORED_WITHIN_EPOCH = 1_000
 """with more distinct held-out draws than this, networks are scored at the end of epochs only"""
-MIN_ROWS_FOR_ONEDNN = 100
-"""matrices with fewer rows are multiplied sooner by torch's default, which has less to prepare"""
 SECONDS_PER_STATE = 10.0
 """how often a round hands out what it could go on from"""
 TOKENS_PER_EVALUATION = 2_048
@@ -234,23 +233,4 @@ def _stacked(parts: Sequence[NDArray[np.generic]]) -> Tensor:
 
 def products_for(each: CoinRound) -> contextlib.AbstractContextManager[None]:
     """Matrix products by the kernels that are quickest for rounds like this one."""
-    is_small = each.rows_per_product < MIN_ROWS_FOR_ONEDNN
-    return contextlib.nullcontext() if is_small else quick_float32_products()
-
-
-@contextlib.contextmanager
-def quick_float32_products() -> Iterator[None]:
-    """Matrix products by oneDNN where that keeps float32 exact: on CPUs with AVX-512 it is about twice as quick.
-
-    torch takes oneDNN's kernels only when bfloat16 is allowed; without AMX there is no bfloat16 kernel to allow, and
-    they compute in float32. With AMX they would round, so there the default stays.
-    """
-    features = torch.cpu.get_capabilities()
-    setting = torch.backends.mkldnn.matmul  # pyright: ignore[reportAttributeAccessIssue]
-    before = setting.fp32_precision
-    if features.get("avx512_bf16") and not features.get("amx_bf16"):
-        setting.fp32_precision = "bf16"
-    try:
-        yield
-    finally:
-        setting.fp32_precision = before
+    return float32_products_for(each.rows_per_product)

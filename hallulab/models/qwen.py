@@ -142,6 +142,8 @@ def load_qwen(base: str | Path, *, dtype: Any, device: Any) -> LoadedQwen:
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    from hallulab.models.products import use_default_products_in_attention
+
     folder = Path(base).expanduser()
     is_folder = folder.is_dir()
     if is_folder:
@@ -168,6 +170,7 @@ def load_qwen(base: str | Path, *, dtype: Any, device: Any) -> LoadedQwen:
             f"expected a chat model, but the tokenizer of {place} has no chat template or no end token: "
             "use an instruction-tuned model"
         )
+    use_default_products_in_attention(model)
     name = folder.resolve().name if is_folder else str(base)
     return LoadedQwen(model.to(device).eval(), tokenizer, name, folder_sha256(folder) if is_folder else "")
 

@@ -7,6 +7,7 @@ nothing: what is left above that is about the question.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from cydifflib import SequenceMatcher  # pyright: ignore[reportAttributeAccessIssue]
@@ -40,6 +41,7 @@ class Resemblance:
         return self.incorrect - self.null_incorrect
 
 
+@lru_cache(maxsize=2**15)  # models give many answers twice, and references are lent to several questions
 def gestalt_ratio(text: str, reference: str) -> float:
     """`difflib.SequenceMatcher(None, text, reference).ratio()` of the lower-cased texts, to the last bit.
 

@@ -1,10 +1,20 @@
 """The device: what is chosen, in which precision, and how refusals read."""
 
+import platform
+import resource
+
 import psutil
 import pytest
 import torch
 
-from hallulab.engine.device import choose_device, choose_dtype, default_budget_bytes, free_host_bytes
+from hallulab.engine import device as device_module
+from hallulab.engine.device import (
+    choose_device,
+    choose_dtype,
+    default_budget_bytes,
+    free_host_bytes,
+    keep_freed_memory,
+)
 from hallulab.errors import RefusedInputError
 
 
@@ -42,3 +52,22 @@ def test_a_full_machine_and_a_small_container_leave_a_small_budget(monkeypatch: 
     assert default_budget_bytes(torch.device("cpu")) == 480  # 0.8 of 600
     (tmp_path / "limit").write_text("max\n")
     assert 0 < free_host_bytes() <= psutil.virtual_memory().total
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library decides for itself")
+def test_freed_memory_is_used_again_without_new_pages():
+    assert keep_freed_memory()
+
+    def n_new_pages() -> int:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        for _ in range(20):
+            torch.zeros(4_000_000)  # 16 MB, 3,900 pages each
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    n_new_pages()
+    assert n_new_pages() < 3_900
+
+
+def test_another_c_library_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(device_module.ctypes, "CDLL", lambda _: object())
+    assert not keep_freed_memory.__wrapped__()

@@ -6,7 +6,7 @@ import torch
 
 from hallulab.data.coins import flip_draws, mean_heads
 from hallulab.experiments.coin_objectives import OBJECTIVES
-from hallulab.experiments.coin_round import CoinRound, quick_float32_products, train_epoch
+from hallulab.experiments.coin_round import CoinRound, train_epoch
 from hallulab.experiments.coin_run import CoinPoint, CoinSettings
 from hallulab.models.coin_transformer import CoinTransformerSettings, build_coin_transformer
 from hallulab.scoring.coins import coin_pmf
@@ -95,15 +95,6 @@ def test_a_point_is_what_a_loop_over_the_held_out_flips_finds(variant):
     assert last.squared_error == pytest.approx(np.mean(squares))
     assert last.best_conditional_probability == pytest.approx(np.mean(best))
     assert last.bayes_mean_squared_error == pytest.approx(np.mean(mean_errors))
-
-
-def test_float32_products_stay_float32_and_the_setting_is_put_back():
-    a, b = torch.randn(2, 64, 64, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    before = torch.backends.mkldnn.matmul.fp32_precision
-    with quick_float32_products():
-        # bfloat16 products would be off by about 1e-1 here
-        assert (a.float() @ b.float() - (a @ b)).abs().max() < 1e-4
-    assert torch.backends.mkldnn.matmul.fp32_precision == before
 
 
 def test_memory_is_that_of_the_flips():
