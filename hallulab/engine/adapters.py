@@ -1,6 +1,5 @@
 """Several adapters on one language model in memory: a checkpoint is a view that switches its adapter on."""
 
-import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from safetensors import SafetensorError
 
 from hallulab.engine.presets import is_local
 from hallulab.errors import HallulabError, RefusedInputError
-from hallulab.models.products import float32_products_for
+from hallulab.models.products import products_for
 from hallulab.models.qwen import check_adapter_base, check_weight_files
 from hallulab.records import folder_sha256
 
@@ -97,7 +96,8 @@ class AdapterView:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         self._switch.activate(self._adapter)
         ids = kwargs.get("input_ids")
-        with contextlib.nullcontext() if ids is None else float32_products_for(ids.numel()):
+        width = self._switch.model.config.hidden_size
+        with products_for(0 if ids is None else ids.numel() * width**2):
             return self._switch.model(*args, **kwargs)
 
     def generate(self, *args: Any, **kwargs: Any) -> Any:

@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 import torch
 
 from hallulab.errors import HallulabError
-from hallulab.experiments.coin_round import CoinRound, RoundState, products_for, train_epoch
+from hallulab.experiments.coin_round import CoinRound, RoundState, train_epoch
 from hallulab.experiments.coin_run import CoinPoint, CoinSettings
 
 # a script of its own rather than multiprocessing's spawn, which would run the caller's main module again
@@ -132,9 +132,8 @@ def _train(
             rounds[state.seed] = CoinRound(settings, state.seed, "cpu")
         rounds[state.seed].go_on_from(state)
     stack = [rounds[state.seed] for state in states]
-    with products_for(stack[0]):
-        for event in train_epoch(stack, settings):
-            _send(pipe, _News(event, tuple((each.epoch, each.train_loss) for each in stack)))
+    for event in train_epoch(stack, settings):
+        _send(pipe, _News(event, tuple((each.epoch, each.train_loss) for each in stack)))
     _send(pipe, [each.state() for each in stack])
 
 

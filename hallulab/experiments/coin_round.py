@@ -1,6 +1,5 @@
 """Rounds of a coin run, and the training of several as one ensemble for an epoch."""
 
-import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ from hallulab.experiments.coin_objectives import OBJECTIVES
 from hallulab.experiments.coin_run import CoinPoint, CoinSettings
 from hallulab.models.coin_ensemble import CoinEnsemble, flat_weights
 from hallulab.models.coin_transformer import CoinTransformerSettings, build_coin_transformer
-from hallulab.models.products import float32_products_for
 
 SECONDS_PER_STEP_EVENT = 0.1
 """how often a stack tells how far its rounds are"""
@@ -98,13 +96,6 @@ class CoinRound:
         for _ in range(self.n_epochs, state.n_epochs):
             self.rng.shuffle(self.flips)
         self.n_epochs, self.epoch = state.n_epochs, float(state.n_epochs)
-
-    @property
-    def rows_per_product(self) -> int:
-        """Rows that its matrices are multiplied with in a step, at most."""
-        if self.shape.tokens == "vector":
-            return self.settings.batch_size
-        return self.settings.coins_per_draw * min(self.settings.batch_size, len(self.labels))
 
     def batch(self, rows: slice, n_counts: int) -> tuple[NDArray[np.integer], NDArray[np.float32]]:
         """Draws of a batch, shape (n, N), and how often each number of heads came up, shape (n, N + 1).
@@ -229,8 +220,3 @@ def _stacked(parts: Sequence[NDArray[np.generic]]) -> Tensor:
     for row, part in zip(stacked, parts, strict=True):
         row[: len(part)] = part
     return torch.from_numpy(stacked)
-
-
-def products_for(each: CoinRound) -> contextlib.AbstractContextManager[None]:
-    """Matrix products by the kernels that are quickest for rounds like this one."""
-    return float32_products_for(each.rows_per_product)

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 
 from hallulab.experiments.coin_helper import CoinHelper
-from hallulab.experiments.coin_round import CoinRound, RoundState, products_for, train_epoch
+from hallulab.experiments.coin_round import CoinRound, RoundState, train_epoch
 from hallulab.experiments.coin_run import CoinPoint, CoinSettings, CoinStep
+from hallulab.models.products import products_put_back
 
 MIN_STEPS_FOR_HELPERS = 10_000
 """steps of all rounds from which on processes, which take seconds to start, end sooner than threads"""
@@ -41,37 +42,37 @@ def train_rounds(
                 each.go_on_from(state)
     n_cores = torch.get_num_threads() if torch.device(device).type == "cpu" else 1
     n_threads = min(len(rounds), n_cores)
-    with products_for(rounds[0]):
-        yield from _Crew(settings, rounds, stack_size=len(rounds) // n_threads).run(n_threads)
+    with products_put_back():
+        yield from _Crew(settings, rounds, n_threads).run()
 
 
 class _Crew:
     """What the threads of a run share: rounds that wait for their next epoch, and what has happened so far."""
 
-    def __init__(self, settings: CoinSettings, rounds: "Sequence[CoinRound]", *, stack_size: int):
+    def __init__(self, settings: CoinSettings, rounds: "Sequence[CoinRound]", n_threads: int):
         self.settings = settings
-        self.stack_size = stack_size
+        self.n_threads = n_threads
         self.rounds = rounds
         self._waiting = deque(rounds)
         self._changed = threading.Condition()
         self._stopped = False
         self._told: SimpleQueue[CoinStep | CoinPoint | RoundState | BaseException | None] = SimpleQueue()
 
-    def run(self, n_threads: int) -> Iterator[CoinStep | CoinPoint | RoundState]:
+    def run(self) -> Iterator[CoinStep | CoinPoint | RoundState]:
         """Events of all threads until every round is trained; raises what a thread raised."""
         n_torch_threads = torch.get_num_threads()
         # Python computes in one thread at a time: where it pays, all but the first have theirs done in a process
-        n_helpers = n_threads - 1 if self._n_steps_left() >= MIN_STEPS_FOR_HELPERS else 0
+        n_helpers = self.n_threads - 1 if self._n_steps_left() >= MIN_STEPS_FOR_HELPERS else 0
         helpers = [CoinHelper(self.settings) for _ in range(n_helpers)]
         threads = [
             threading.Thread(target=self._work, args=(helper,), daemon=True)
-            for helper in helpers + [None] * (n_threads - n_helpers)
+            for helper in helpers + [None] * (self.n_threads - n_helpers)
         ]
         try:
             for thread in threads:
                 thread.start()
             n_ended = 0
-            while n_ended < n_threads:
+            while n_ended < self.n_threads:
                 event = self._told.get()
                 if isinstance(event, BaseException):
                     raise event
@@ -110,7 +111,11 @@ class _Crew:
     def _next_stack(self) -> "list[CoinRound]":
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._stopped or self._all_trained())
-            n = 0 if self._stopped else min(self.stack_size, len(self._waiting))
+            if self._stopped:
+                return []
+            # large stacks are quick, but nobody is to be left without rounds
+            n_left = sum(each.n_epochs < self.settings.epochs for each in self.rounds)
+            n = min(-(-n_left // self.n_threads), len(self._waiting))
             return [self._waiting.popleft() for _ in range(n)]
 
     def _put_back(self, stack: "Sequence[CoinRound]") -> None:

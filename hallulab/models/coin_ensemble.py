@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from hallulab.models.coin_transformer import CoinTransformer, CoinTransformerSettings
+from hallulab.models.products import use_products_for
 
 NORM_EPSILON = 1e-5
 """of torch's LayerNorm"""
@@ -111,20 +112,25 @@ class _Linear:
     """y = x Wᵀ + b per member."""
 
     def __init__(self, weight: Tensor, bias: Tensor, weight_gradient: Tensor, bias_gradient: Tensor):
-        self.weight, self.transposed, self.bias = weight, weight.transpose(1, 2), bias.unsqueeze(1)
+        self.weight, self.bias = weight, bias.unsqueeze(1)
         self.weight_gradient, self.bias_gradient = weight_gradient, bias_gradient
-        self._x = weight
+        self._copy = torch.empty_like(weight, memory_format=torch.contiguous_format)
+        self._x = self._used = weight
 
     def forward(self, x: Tensor) -> Tensor:
         """Shape (n_members, n, n_in) to (n_members, n, n_out)."""
         self._x = x
-        return torch.baddbmm(self.bias, x, self.transposed)
+        # oneDNN would copy and transpose weights that lie apart in memory: it is quicker to hand it a plain copy
+        is_onednn = use_products_for(x.shape[1] * self.weight.numel())
+        self._used = self._copy.copy_(self.weight) if is_onednn else self.weight
+        return torch.baddbmm(self.bias, x, self._used.transpose(1, 2))
 
     def backward(self, dy: Tensor) -> Tensor:
         """Gradient by x from the gradient by y."""
+        use_products_for(dy.shape[1] * self.weight.numel())
         torch.bmm(dy.transpose(1, 2), self._x, out=self.weight_gradient)
         torch.sum(dy, dim=1, out=self.bias_gradient)
-        return torch.bmm(dy, self.weight)
+        return torch.bmm(dy, self._used)
 
 
 class _Embedding:

@@ -7,29 +7,47 @@ from typing import Any
 
 import torch
 
-MIN_ROWS_FOR_ONEDNN = 100
-"""matrices with fewer rows are multiplied sooner by torch's default, which has less to prepare"""
+MIN_MULTIPLY_ADDS_FOR_ONEDNN = 1_200_000
+"""smaller products are sooner done by torch's default, whatever their shape: oneDNN takes 10 µs to prepare any"""
+DEFAULT, ONEDNN = "none", "bf16"
+"""whose kernels multiply, as torch calls them"""
 ATTENTION = "sdpa_by_default_products"
 """the attention of `use_default_products_in_attention`, as transformers calls it"""
 
-# the setting that decides whose kernels multiply
 _matmul = torch.backends.mkldnn.matmul  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def float32_products_for(n_rows: int) -> contextlib.AbstractContextManager[None]:
-    """Products by the kernels that are quickest for matrices of `n_rows` rows."""
-    return contextlib.nullcontext() if n_rows < MIN_ROWS_FOR_ONEDNN else quick_float32_products()
+def use_products_for(n_multiply_adds: int) -> bool:
+    """Have what is multiplied next done by the kernels that are quickest for so many multiply-adds at once.
+
+    For hot loops: within `products_put_back`, which `products_for` also is. Returns whether these are oneDNN's.
+    """
+    is_onednn = n_multiply_adds >= MIN_MULTIPLY_ADDS_FOR_ONEDNN and _onednn_keeps_float32()
+    _matmul.fp32_precision = ONEDNN if is_onednn else DEFAULT
+    return is_onednn
 
 
 @contextlib.contextmanager
-def quick_float32_products() -> Iterator[None]:
-    """Products by oneDNN where that keeps float32 exact: on CPUs with AVX-512 it is about twice as quick.
+def products_for(n_multiply_adds: int) -> Iterator[None]:
+    """Products by the kernels that are quickest for so many multiply-adds at once, and as before afterwards.
 
-    torch takes oneDNN's kernels only when bfloat16 is allowed; without AMX there is no bfloat16 kernel to allow, and
-    they compute in float32. With AMX they would round, so there the default stays.
+    oneDNN is about twice as quick as torch's default on CPUs with AVX-512. torch takes its kernels only when bfloat16
+    is allowed. Without AMX there is no bfloat16 kernel to allow, and they compute in float32; with AMX they would
+    round, so there the default stays.
     """
-    with _products("bf16" if _onednn_keeps_float32() else _matmul.fp32_precision):
+    with products_put_back():
+        use_products_for(n_multiply_adds)
         yield
+
+
+@contextlib.contextmanager
+def products_put_back() -> Iterator[None]:
+    """Whose kernels multiply is afterwards as it was."""
+    before = _matmul.fp32_precision
+    try:
+        yield
+    finally:
+        _matmul.fp32_precision = before
 
 
 def use_default_products_in_attention(model: Any) -> None:
@@ -50,18 +68,8 @@ def use_default_products_in_attention(model: Any) -> None:
 def _attention(*args: Any, **kwargs: Any) -> Any:
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-    with _products("none"):
+    with products_for(0):
         return sdpa_attention_forward(*args, **kwargs)
-
-
-@contextlib.contextmanager
-def _products(precision: str) -> Iterator[None]:
-    before = _matmul.fp32_precision
-    _matmul.fp32_precision = precision
-    try:
-        yield
-    finally:
-        _matmul.fp32_precision = before
 
 
 @lru_cache(maxsize=1)

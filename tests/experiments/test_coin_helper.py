@@ -7,8 +7,9 @@ import torch
 
 from hallulab.errors import HallulabError
 from hallulab.experiments.coin_helper import CoinHelper
-from hallulab.experiments.coin_round import CoinRound, products_for, train_epoch
+from hallulab.experiments.coin_round import CoinRound, train_epoch
 from hallulab.experiments.coin_run import CoinPoint, CoinSettings
+from hallulab.models.products import products_put_back
 
 ENDLESS = """
 from hallulab.experiments.coin_helper import CoinHelper
@@ -44,7 +45,7 @@ def test_a_helper_computes_bit_for_bit_what_is_computed_here(variant):
     with closing(CoinHelper(chosen)) as helper:
         helper.wait()
         for way in (helper.train_epoch, lambda stack: train_epoch(stack, chosen), helper.train_epoch):
-            with products_for(here[0]):
+            with products_put_back():
                 expected += train_epoch(here, chosen)
                 found += way(mixed)
     assert [e for e in found if e is not None] == [e for e in expected if e is not None]

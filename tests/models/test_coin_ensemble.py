@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from hallulab.models import coin_ensemble
 from hallulab.models.coin_ensemble import MAX_PAIRED_TOKENS, CoinEnsemble, DropoutMasks, flat_weights
 from hallulab.models.coin_transformer import CoinTransformer, CoinTransformerSettings, build_coin_transformer
 
@@ -39,8 +40,12 @@ def gradient_of(network):
     return torch.cat([part.flatten() for part in parts])
 
 
+@pytest.mark.parametrize("is_onednn", [False, True])  # which copies the weights
 @pytest.mark.parametrize(("coins_per_draw", "tokens", "n_outputs"), SHAPES)
-def test_outputs_and_gradients_are_those_of_each_network_alone(coins_per_draw, tokens, n_outputs):
+def test_outputs_and_gradients_are_those_of_each_network_alone(
+    coins_per_draw, tokens, n_outputs, is_onednn, monkeypatch
+):
+    monkeypatch.setattr(coin_ensemble, "use_products_for", lambda _: is_onednn)
     networks = members(coins_per_draw, tokens, n_outputs)
     ensemble, labels = ensemble_of(networks, coins_per_draw), some_labels(coins_per_draw)
     pull = torch.randn(3, N_DRAWS, n_outputs, generator=torch.Generator().manual_seed(1))

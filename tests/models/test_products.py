@@ -7,7 +7,15 @@ import pytest
 import torch
 
 from hallulab.models import products
-from hallulab.models.products import ATTENTION, float32_products_for, quick_float32_products
+from hallulab.models.products import (
+    ATTENTION,
+    DEFAULT,
+    MIN_MULTIPLY_ADDS_FOR_ONEDNN,
+    ONEDNN,
+    products_for,
+    products_put_back,
+    use_products_for,
+)
 from hallulab.models.qwen import load_qwen
 from tests.tiny_world import write_words
 
@@ -17,27 +25,31 @@ SETTING = torch.backends.mkldnn.matmul  # pyright: ignore[reportAttributeAccessI
 def test_products_stay_float32_and_the_setting_is_put_back():
     a, b = torch.randn(2, 64, 64, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     before = SETTING.fp32_precision
-    with quick_float32_products():
+    with products_for(MIN_MULTIPLY_ADDS_FOR_ONEDNN):
         # bfloat16 products would be off by about 1e-1 here
         assert (a.float() @ b.float() - (a @ b)).abs().max() < 1e-4
     assert SETTING.fp32_precision == before
 
 
 @pytest.mark.parametrize(
-    ("features", "is_quick"),
+    ("features", "is_onednn"),
     [
         ({"avx512_bf16": True, "amx_bf16": False}, True),
         ({"avx512_bf16": True, "amx_bf16": True}, False),  # would round to bfloat16
         ({}, False),
     ],
 )
-def test_only_processors_that_keep_float32_are_told_to_hurry(monkeypatch, features, is_quick):
+def test_large_products_go_to_onednn_where_it_keeps_float32(monkeypatch, features, is_onednn):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: features)
     products._onednn_keeps_float32.cache_clear()
     try:
-        for n_rows, expected in ((99, False), (100, is_quick)):
-            with float32_products_for(n_rows):
-                assert (SETTING.fp32_precision == "bf16") == expected
+        with products_put_back():
+            for n, expected in (
+                (MIN_MULTIPLY_ADDS_FOR_ONEDNN - 1, False),
+                (MIN_MULTIPLY_ADDS_FOR_ONEDNN, is_onednn),
+            ):
+                assert use_products_for(n) == expected
+                assert SETTING.fp32_precision == (ONEDNN if expected else DEFAULT)
     finally:
         products._onednn_keeps_float32.cache_clear()
 
@@ -57,9 +69,9 @@ def test_attention_computes_as_ever_and_by_the_default(tmp_path: Path, monkeypat
 
     monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", watched)
     with torch.inference_mode():
-        with quick_float32_products():
+        with products_for(MIN_MULTIPLY_ADDS_FOR_ONEDNN):
             ours = model(input_ids=ids, attention_mask=mask).logits
-        assert set(seen) == {"none"}
+        assert set(seen) == {DEFAULT}
         model.set_attn_implementation("sdpa")
         expected = model(input_ids=ids, attention_mask=mask).logits
     assert torch.allclose(ours[mask.bool()], expected[mask.bool()], atol=1e-5)
