@@ -5,7 +5,6 @@ pixel. Also what torch.compile of the UNet adds, where there is a compiler.
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,8 +14,10 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as app.py does
 
+import hallulab.__main__  # noqa: E402, F401  (its threads wait as the app's do)
+
+# isort: split
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from PIL import Image  # noqa: E402

@@ -20,8 +20,10 @@ from typing import TypeVar
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as app.py does
 
+import hallulab.__main__  # noqa: E402, F401  (its threads wait as the app's do)
+
+# isort: split
 import psutil  # noqa: E402
 import torch  # noqa: E402
 

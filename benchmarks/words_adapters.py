@@ -5,7 +5,6 @@ an adapter trained on all 300 here and now, seed 1, the same rank, rate and batc
 """
 
 import argparse
-import os
 import sys
 import tempfile
 from dataclasses import replace
@@ -13,8 +12,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as app.py does
 
+import hallulab.__main__  # noqa: E402, F401  (its threads wait as the app's do)
+
+# isort: split
 import datasets  # noqa: E402
 import torch  # noqa: E402
 

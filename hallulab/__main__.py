@@ -3,9 +3,11 @@
 import os
 import sys
 
-# Threads that wait by spinning starve one another where cores are shared, as on a free Space. torch reads this
-# when it is imported, which the commands do when they run.
+# Threads that wait by spinning starve one another where cores are shared, as on a free Space; threads that sleep at
+# once take twice as long over small steps. So they spin for some microseconds (libgomp), or sleep (other runtimes).
+# torch reads this when it is imported, which the commands do when they run.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 from hallulab.cli.main import app, main
 

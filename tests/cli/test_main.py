@@ -21,6 +21,18 @@ def python(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def test_threads_wait_without_starving_others_unless_somebody_chose(monkeypatch):
+    code = (
+        "import os, sys, hallulab.__main__; print(os.environ['GOMP_SPINCOUNT'], os.environ['OMP_WAIT_POLICY']); "
+        "assert 'torch' not in sys.modules"  # which reads them when it is imported
+    )
+    for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
+        monkeypatch.delenv(name, raising=False)
+    assert python("-c", code).stdout.split() == ["1000", "PASSIVE"]
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+    assert python("-c", code).stdout.split() == ["7", "PASSIVE"]
+
+
 def test_help_names_every_command_and_imports_nothing_heavy():
     code = (
         "import sys; from hallulab.cli.main import main; code = main(['--help']); "
