@@ -22,8 +22,8 @@ from hallulab.models.qwen import LoadedQwen
 
 TOKENS_READ_AT_ONCE = 2048
 """Prompt tokens read together, about: prompts of like length need little padding, which is read like any token."""
-MOST_SCORED_AT_ONCE = 64
-"""Sequences scored together, at most."""
+MOST_SCORED_AT_ONCE = 256
+"""Answers scored together, at most."""
 LOGITS_AT_ONCE = 2**27
 """Logits computed together while scoring, at most (half a gigabyte in single precision)."""
 
@@ -215,16 +215,17 @@ def stream_after(
 def log_likelihoods(qwen: LoadedQwen, prompts: Sequence[str], answers: Sequence[str]) -> NDArray[np.float64]:
     """Total log-likelihood of each answer after its prompt, end token included, shape (n,), nats.
 
-    Equal pairs are scored once, in one order of batches, so equal pairs get equal numbers.
+    Equal pairs are scored once, in one order of batches, so equal pairs get equal numbers. A prompt is read once for
+    all its answers in a batch.
     """
     pairs = list(dict.fromkeys(zip(prompts, answers, strict=True)))
     if not pairs:
         return np.zeros(0)
-    encoded = {pair: _encoded_pair(qwen, *pair) for pair in pairs}
-    ordered = sorted(pairs, key=lambda pair: (len(encoded[pair][0]) + len(encoded[pair][1]), pair))
+    encoded = _encoded_pairs(qwen, pairs)
+    ordered = sorted(pairs, key=lambda pair: (len(encoded[pair][0]), pair[0], len(encoded[pair][1]), pair[1]))
     scores: dict[tuple[str, str], float] = {}
     longest = max(len(answer_ids) for _, answer_ids in encoded.values())
-    fitting = LOGITS_AT_ONCE // ((longest + 1) * qwen.model.config.vocab_size)
+    fitting = LOGITS_AT_ONCE // (longest * qwen.model.config.vocab_size)
     batch_size = max(1, min(MOST_SCORED_AT_ONCE, fitting))
     for start in range(0, len(ordered), batch_size):
         batch = ordered[start : start + batch_size]
@@ -327,67 +328,93 @@ class _Growth:
     def __init__(self, qwen: LoadedQwen, prompt_ids: Sequence[Sequence[int]]):
         self._qwen = qwen
         self._device = qwen.model.device
-        # equal prompts are read once, then copied to every sample
-        prompts = sorted({tuple(ids) for ids in prompt_ids}, key=lambda ids: (len(ids), ids))
-        self._mask, self._cache, logits = self._read_all(prompts)
-        place_of = {ids: place for place, ids in enumerate(prompts)}
-        rows = torch.tensor([place_of[tuple(ids)] for ids in prompt_ids], device=self._device)
-        self._keep(rows)
-        self.next_logits = logits[rows]
+        read = _read_prompts(qwen, prompt_ids)
+        self._mask, self._cache = read.mask, read.cache
+        self.next_logits = read.next_logits
         """Logits of the next token of every growing sequence, shape (n, vocabulary)."""
 
     def append(self, token_ids: list[int], rows: list[int]) -> None:
         """Go on with these rows, each with its new token."""
         if len(rows) < len(self._mask):
-            self._keep(torch.tensor(rows, device=self._device))
+            kept = torch.tensor(rows, device=self._device)
+            self._mask = self._mask[kept]
+            self._cache.batch_select_indices(kept)
         self._mask = torch.cat([self._mask, self._mask.new_ones(len(rows), 1)], dim=-1)
         ids = torch.tensor(token_ids, device=self._device)[:, None]
-        self.next_logits = self._forward(ids, self._mask, self._mask.sum(-1, keepdim=True) - 1, self._cache)
+        positions = self._mask.sum(-1, keepdim=True) - 1
+        self.next_logits = _logits(self._qwen, ids, self._mask, positions, self._cache)[:, -1]
 
-    def _read_all(self, prompts: list[tuple[int, ...]]) -> tuple[torch.Tensor, DynamicCache, torch.Tensor]:
-        """Mask, cache and next logits of prompts sorted by length."""
-        parts = [self._read(prompts[rows]) for rows in _like_lengths([len(prompt) for prompt in prompts])]
-        if len(parts) == 1:
-            return parts[0]
-        width = len(prompts[-1])
-        cache = DynamicCache()
-        for layer, states in enumerate(zip(*(part for _, part, _ in parts), strict=True)):
-            keys, values = (
-                torch.cat([pad(each[kind], (0, 0, width - each[kind].shape[2], 0)) for each in states])
-                for kind in (0, 1)
-            )
-            cache.update(keys, values, layer)
-        mask = torch.cat([pad(mask, (width - mask.shape[1], 0)) for mask, _, _ in parts])
-        return mask, cache, torch.cat([logits for _, _, logits in parts])
 
-    def _read(self, prompts: Sequence[tuple[int, ...]]) -> tuple[torch.Tensor, DynamicCache, torch.Tensor]:
-        """Mask, cache and next logits of prompts read together, padded on the left."""
-        width = max(map(len, prompts))
-        pad_id = self._qwen.end_token_ids[0]
-        ids = torch.tensor([[pad_id] * (width - len(prompt)) + list(prompt) for prompt in prompts])
-        mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts])
-        mask, cache = mask.to(self._device), DynamicCache()
-        logits = self._forward(ids.to(self._device), mask, (mask.cumsum(-1) - 1).clamp(min=0), cache)
-        return mask, cache, logits
+@dataclass(frozen=True)
+class _ReadPrompts:
+    """Prompts as the model has read them, padded on the left."""
 
-    def _forward(
-        self, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: DynamicCache
-    ) -> torch.Tensor:
-        with torch.inference_mode():
-            output = self._qwen.model(
-                input_ids=ids,
-                attention_mask=mask,
-                position_ids=positions,
-                past_key_values=cache,
-                use_cache=True,
-                logits_to_keep=1,
-            )
-            return output.logits[:, -1].float()
+    mask: torch.Tensor
+    """(n, width), 0 where a prompt is padded"""
+    cache: DynamicCache
+    next_logits: torch.Tensor
+    """(n, vocabulary), of the token after each prompt"""
 
-    def _keep(self, rows: torch.Tensor) -> None:
-        self._mask = self._mask[rows]
-        with torch.inference_mode():
-            self._cache.batch_select_indices(rows)
+    def rows(self, rows: torch.Tensor) -> "_ReadPrompts":
+        """These rows, in this order; the cache is changed, not copied."""
+        self.cache.batch_select_indices(rows)
+        return _ReadPrompts(self.mask[rows], self.cache, self.next_logits[rows])
+
+
+def _read_prompts(qwen: LoadedQwen, prompt_ids: Sequence[Sequence[int]]) -> _ReadPrompts:
+    """Prompts in the order given; equal ones are read once, and those of like length together."""
+    prompts = sorted({tuple(ids) for ids in prompt_ids}, key=lambda ids: (len(ids), ids))
+    parts = [_read_together(qwen, prompts[rows]) for rows in _like_lengths([len(ids) for ids in prompts])]
+    place_of = {ids: place for place, ids in enumerate(prompts)}
+    rows = torch.tensor([place_of[tuple(ids)] for ids in prompt_ids], device=qwen.model.device)
+    return (parts[0] if len(parts) == 1 else _joined(parts)).rows(rows)
+
+
+def _read_together(qwen: LoadedQwen, prompts: Sequence[tuple[int, ...]]) -> _ReadPrompts:
+    width = max(map(len, prompts))
+    pad_id = qwen.end_token_ids[0]
+    ids = torch.tensor([[pad_id] * (width - len(prompt)) + list(prompt) for prompt in prompts])
+    mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts])
+    mask, cache = mask.to(qwen.model.device), DynamicCache()
+    positions = (mask.cumsum(-1) - 1).clamp(min=0)
+    logits = _logits(qwen, ids.to(mask.device), mask, positions, cache, n_last=1)
+    return _ReadPrompts(mask, cache, logits[:, -1])
+
+
+def _joined(parts: Sequence[_ReadPrompts]) -> _ReadPrompts:
+    """One after the other, padded to the longest prompt of all."""
+    width = max(part.mask.shape[1] for part in parts)
+    cache = DynamicCache()
+    for layer, states in enumerate(zip(*(part.cache for part in parts), strict=True)):
+        keys, values = (
+            torch.cat([pad(each[kind], (0, 0, width - each[kind].shape[2], 0)) for each in states])
+            for kind in (0, 1)
+        )
+        cache.update(keys, values, layer)
+    mask = torch.cat([pad(part.mask, (width - part.mask.shape[1], 0)) for part in parts])
+    return _ReadPrompts(mask, cache, torch.cat([part.next_logits for part in parts]))
+
+
+def _logits(
+    qwen: LoadedQwen,
+    ids: torch.Tensor,
+    mask: torch.Tensor,
+    positions: torch.Tensor,
+    cache: DynamicCache,
+    *,
+    n_last: int = 0,
+) -> torch.Tensor:
+    """Logits after the last `n_last` of the tokens (n, t), or after all, shape (n, …, vocabulary); fills the cache."""
+    with torch.inference_mode():
+        output = qwen.model(
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=n_last,
+        )
+        return output.logits.float()
 
 
 def _like_lengths(lengths: Sequence[int]) -> Iterator[slice]:
@@ -400,37 +427,39 @@ def _like_lengths(lengths: Sequence[int]) -> Iterator[slice]:
     yield slice(start, len(lengths))
 
 
-def _encoded_pair(qwen: LoadedQwen, prompt: str, answer: str) -> tuple[list[int], list[int]]:
-    prompt_ids = checked_chat_ids(qwen, prompt)
-    answer_ids = qwen.tokenizer(answer, add_special_tokens=False)["input_ids"] + [qwen.end_token_ids[0]]
-    if len(prompt_ids) + len(answer_ids) > qwen.n_context_tokens:
+def _encoded_pairs(
+    qwen: LoadedQwen, pairs: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], tuple[list[int], list[int]]]:
+    """Token ids of prompt and answer, end token included, of each pair."""
+    prompts = {prompt: checked_chat_ids(qwen, prompt) for prompt in dict.fromkeys(p for p, _ in pairs)}
+    answers = {
+        answer: qwen.tokenizer(answer, add_special_tokens=False)["input_ids"] + [qwen.end_token_ids[0]]
+        for answer in dict.fromkeys(a for _, a in pairs)
+    }
+    encoded = {pair: (prompts[pair[0]], answers[pair[1]]) for pair in pairs}
+    longest = max(len(prompt_ids) + len(answer_ids) for prompt_ids, answer_ids in encoded.values())
+    if longest > qwen.n_context_tokens:
         raise RefusedInputError(
-            f"question and answer are {len(prompt_ids) + len(answer_ids)} tokens long, but {qwen.name} "
-            f"reads at most {qwen.n_context_tokens}: use something shorter"
+            f"question and answer are {longest} tokens long, but {qwen.name} reads at most "
+            f"{qwen.n_context_tokens}: use something shorter"
         )
-    return prompt_ids, answer_ids
+    return encoded
 
 
 def _batch_log_likelihoods(qwen: LoadedQwen, pairs: list[tuple[list[int], list[int]]]) -> torch.Tensor:
-    """Log-likelihoods of one batch, shape (n,), nats; sequences end together, padded on the left."""
-    width = max(len(prompt) + len(answer) for prompt, answer in pairs)
+    """Log-likelihoods of one batch, shape (n,), nats; answers are padded on the right."""
+    read = _read_prompts(qwen, [prompt for prompt, _ in pairs])
     longest = max(len(answer) for _, answer in pairs)
-    ids = torch.full((len(pairs), width), qwen.end_token_ids[0])
-    mask = torch.zeros((len(pairs), width), dtype=torch.long)
-    is_scored = torch.zeros((len(pairs), longest), dtype=torch.bool)
-    for row, (prompt, answer) in enumerate(pairs):
-        ids[row, width - len(prompt) - len(answer) :] = torch.tensor(prompt + answer)
-        mask[row, width - len(prompt) - len(answer) :] = 1
-        is_scored[row, longest - len(answer) :] = True
-    device = qwen.model.device
-    with torch.inference_mode():
-        logits = qwen.model(
-            input_ids=ids.to(device),
-            attention_mask=mask.to(device),
-            position_ids=(mask.cumsum(-1) - 1).clamp(min=0).to(device),
-            use_cache=False,
-            logits_to_keep=longest + 1,
-        ).logits
-    log_probabilities = logits[:, :-1].float().log_softmax(-1)  # (n, longest, vocabulary)
-    picked = log_probabilities.gather(-1, ids[:, width - longest :, None].to(device))[..., 0]
-    return torch.where(is_scored, picked.cpu().double(), 0.0).sum(-1)
+    pad_id = qwen.end_token_ids[0]
+    ids = torch.tensor([answer + [pad_id] * (longest - len(answer)) for _, answer in pairs])
+    is_scored = torch.tensor(
+        [[True] * len(answer) + [False] * (longest - len(answer)) for _, answer in pairs]
+    )
+    ids, is_scored = ids.to(read.mask.device), is_scored.to(read.mask.device)
+    logits = read.next_logits[:, None]  # of the first token; those of the others follow
+    if longest > 1:
+        mask = torch.cat([read.mask, is_scored[:, :-1].to(read.mask.dtype)], dim=-1)
+        positions = read.mask.sum(-1, keepdim=True) + torch.arange(longest - 1, device=mask.device)
+        logits = torch.cat([logits, _logits(qwen, ids[:, :-1], mask, positions, read.cache)], dim=1)
+    picked = logits.log_softmax(-1).gather(-1, ids[:, :, None])[..., 0]
+    return torch.where(is_scored, picked, 0.0).cpu().double().sum(-1)

@@ -174,6 +174,20 @@ def test_equal_pairs_get_equal_numbers_wherever_they_stand(qwen: LoadedQwen):
     assert log_likelihoods(qwen, [], []).shape == (0,)
 
 
+def test_a_prompt_is_read_once_for_all_its_answers(qwen: LoadedQwen):
+    sizes = []
+    watched = copy.copy(qwen.model)
+    watched.forward = lambda **inputs: sizes.append(inputs["input_ids"].shape) or qwen.model(**inputs)
+    answers = ["A cat.", "A dog.", "A very calm goldfish.", ""]
+    scores = log_likelihoods(
+        LoadedQwen(watched, qwen.tokenizer, "watched", ""), [PROMPTS[0]] * 3 + [PROMPTS[1]], answers
+    )
+    (n_prompts, _), (n_answers, _) = sizes
+    assert (n_prompts, n_answers) == (2, 4)
+    for prompt, answer, score in zip([PROMPTS[0]] * 3 + [PROMPTS[1]], answers, scores, strict=True):
+        assert score == pytest.approx(log_likelihoods(qwen, [prompt], [answer])[0], abs=1e-4)
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
