@@ -1,14 +1,13 @@
 """`bounds`: Theorem 6.1 beside proved bounds and the measured truth, for chosen laws or from data."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hallulab.cli.console import print_json, print_table, progress_bar, quiet_stdout, sentence
+from hallulab.cli.console import Outcome, print_table, progress_bar, quiet_stdout, sentence
 from hallulab.cli.world import given, output_folder, start_engine
 from hallulab.errors import RefusedInputError
 
@@ -79,16 +78,16 @@ def bounds(
 
     with quiet_stdout():
         if search is not None:
-            answer = _search(states, search, seed)
+            outcome = _search(states, search, seed)
         elif grid is not None:
-            answer = _grid(grid, seed=seed, **given(n_draws=draws))
+            outcome = _grid(grid, seed=seed, **given(n_draws=draws))
         elif means is not None or frame is not None:
             if means is not None and (frame is not None or prompt):
                 raise RefusedInputError("expected --means or --frame, got both: leave one out")
             sampled, fitted = (
                 (_means(means), None) if means else _framed(frame, prompt or [], images, checkpoint, seed)
             )
-            answer = _data(
+            outcome = _data(
                 sampled, fitted, _given_radius(radius, delta, region_variance, sampled.n_dimensions),
                 weights=weight, seed=seed, **given(n_draws=draws),
             )  # fmt: skip
@@ -100,20 +99,8 @@ def bounds(
                 law, states, DEFAULT_RADIUS if r is None else r, variances=variance or [1.0], weights=weight,
                 n_dimensions=dimensions, degrees_of_freedom=degrees_of_freedom,
             )  # fmt: skip
-            answer = _audit(setting, seed=seed, **given(n_draws=draws))
-    if as_json:
-        print_json(answer.as_json)
-    else:
-        answer.show()
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What one way to use the command found."""
-
-    as_json: Mapping[str, Any]
-    show: Callable[[], None]
-    """prints it for people"""
+            outcome = _audit(setting, seed=seed, **given(n_draws=draws))
+    outcome.tell(as_json=as_json)
 
 
 def _given_radius(
@@ -131,14 +118,14 @@ def _given_radius(
     return region_radius(delta, region_variance * np.eye(n_dimensions))
 
 
-def _audit(setting: "MeanSetting", **options: Any) -> Answer:
+def _audit(setting: "MeanSetting", **options: Any) -> Outcome:
     from hallulab.experiments.bounds_audit import audit_theorem
 
     audit = audit_theorem(setting, **options)
-    return Answer(audit.to_json(), partial(_print_audit, audit))
+    return Outcome(audit.to_json(), partial(_print_audit, audit))
 
 
-def _search(states: int, n_tried: int, seed: int) -> Answer:
+def _search(states: int, n_tried: int, seed: int) -> Outcome:
     from hallulab.experiments.bounds_search import search_counterexample
 
     found = search_counterexample(states, n_tried=n_tried, seed=seed)
@@ -151,11 +138,11 @@ def _search(states: int, n_tried: int, seed: int) -> Answer:
             "setting": None,
         }
         sentence_of_it = f"All {n_tried:,} settings of {states} states were silent."
-        return Answer(nothing | {"seed": seed}, partial(print, sentence_of_it))
-    return Answer(found.to_json() | {"seed": seed}, partial(_print_found, found))
+        return Outcome(nothing | {"seed": seed}, partial(print, sentence_of_it))
+    return Outcome(found.to_json() | {"seed": seed}, partial(_print_found, found))
 
 
-def _grid(path: Path, **options: Any) -> Answer:
+def _grid(path: Path, **options: Any) -> Outcome:
     from hallulab.experiments.bounds_audit import tightness_grid
     from hallulab.reports.bounds_figures import tightness_figure
 
@@ -166,7 +153,7 @@ def _grid(path: Path, **options: Any) -> Answer:
             points.append(point)
             bar.update()
     tightness_figure(points).write_html(path, include_plotlyjs=True, config={"displayModeBar": False})
-    return Answer(
+    return Outcome(
         {"path": path, "points": [asdict(point) for point in points]},
         partial(print, f"Wrote {len(points)} numbers and their figure to {path}."),
     )
@@ -199,7 +186,7 @@ def _framed(
 
 def _data(
     means: "SampledMeans", frame: "FeatureFrame | None", radius: float | None, **options: Any
-) -> Answer:
+) -> Outcome:
     from hallulab.experiments.bounds_from_data import audit_means, frame_radius
 
     if radius is None:
@@ -207,7 +194,7 @@ def _data(
             raise RefusedInputError("expected --radius or --delta with --means: r is not in the file")
         radius = frame_radius(frame, means)
     data = audit_means(means, radius, frame=frame, **options)
-    return Answer(data.to_json(), partial(_print_data, data))
+    return Outcome(data.to_json(), partial(_print_data, data))
 
 
 def _print_audit(audit: "BoundsAudit") -> None:

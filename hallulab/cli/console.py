@@ -3,7 +3,8 @@
 import contextlib
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from tqdm import tqdm
@@ -14,6 +15,22 @@ from hallulab.records import as_plain
 def print_json(result: Mapping[str, Any]) -> None:
     """The one JSON object of `--json`; numbers that are not finite become null."""
     print(json.dumps(as_plain(result), ensure_ascii=False, allow_nan=False))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command found."""
+
+    as_json: Mapping[str, Any]
+    show: Callable[[], None]
+    """prints it for people"""
+
+    def tell(self, *, as_json: bool) -> None:
+        """Print it for programs or for people."""
+        if as_json:
+            print_json(self.as_json)
+        else:
+            self.show()
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

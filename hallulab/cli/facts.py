@@ -1,14 +1,13 @@
 """`facts`: arbitrary facts, learners beside the bounds of [KNVZ] on them; or Theorem 2 in many worlds."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hallulab.cli.console import print_json, print_table, progress_bar, quiet_stdout
+from hallulab.cli.console import Outcome, print_table, progress_bar, quiet_stdout
 from hallulab.cli.world import chosen_device, given, output_folder
 from hallulab.errors import RefusedInputError
 
@@ -62,24 +61,12 @@ def facts(
     with quiet_stdout():
         settings = _settings(world, run, learner or [], all_learners=all_learners, epochs=epochs)
         if worlds is None:
-            answer = _run(settings, out, device)
+            outcome = _run(settings, out, device)
         elif out is None:
-            answer = _audit(settings, worlds)
+            outcome = _audit(settings, worlds)
         else:
             raise RefusedInputError("expected --worlds without --out: the seeds repeat its result")
-    if as_json:
-        print_json(answer.as_json)
-    else:
-        answer.show()
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What one way to use the command found."""
-
-    as_json: Mapping[str, Any]
-    show: Callable[[], None]
-    """prints it for people"""
+    outcome.tell(as_json=as_json)
 
 
 def _settings(
@@ -100,7 +87,7 @@ def _settings(
     )
 
 
-def _run(settings: "FactsSettings", out: Path | None, device: str) -> Answer:
+def _run(settings: "FactsSettings", out: Path | None, device: str) -> Outcome:
     from hallulab.experiments.facts import records_path, run_facts
     from hallulab.experiments.facts_run import LearnerPoint
     from hallulab.experiments.facts_summary import FactsResult
@@ -116,10 +103,10 @@ def _run(settings: "FactsSettings", out: Path | None, device: str) -> Answer:
                 bar.set_description(f"world {point.seed}, {point.learner}", refresh=False)
     result = FactsResult(settings, tuple(points), library_versions())
     where = {"records": str(records.path)} if records else {}
-    return Answer(result.to_json() | where, partial(_print_result, result))
+    return Outcome(result.to_json() | where, partial(_print_result, result))
 
 
-def _audit(settings: "FactsSettings", n_worlds: int) -> Answer:
+def _audit(settings: "FactsSettings", n_worlds: int) -> Outcome:
     from hallulab.experiments.facts_audit import FactsAudit, audit_worlds
 
     found = []
@@ -128,7 +115,7 @@ def _audit(settings: "FactsSettings", n_worlds: int) -> Answer:
             found.append(world)
             bar.update()
     audit = FactsAudit(settings, tuple(found))
-    return Answer(audit.to_json(), partial(_print_audit, audit))
+    return Outcome(audit.to_json(), partial(_print_audit, audit))
 
 
 def _print_result(result: "FactsResult") -> None:

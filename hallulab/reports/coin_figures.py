@@ -18,8 +18,9 @@ from hallulab.reports.coin_curves import (
     loss_panel,
     share_panel,
 )
-from hallulab.reports.coin_words import between, decimal, estimator_title, run_title
+from hallulab.reports.coin_words import estimator_title, run_title
 from hallulab.reports.figures import INSIDE, NEUTRAL, OUTSIDE, faint, state_colour, styled
+from hallulab.reports.numbers import between, decimal
 from hallulab.scoring.coins import EstimatorVerdict
 
 ESTIMATOR_SYMBOLS = {

@@ -13,16 +13,8 @@ from hallulab.records import RecordFile, file_sha256
 from hallulab.reports.coin_exports import points_csv
 from hallulab.reports.coin_figures import comparison_figure, training_figure
 from hallulab.reports.coin_sentences import objective_sentences, run_headline, run_sentences
-from hallulab.reports.coin_words import (
-    MISSING,
-    VARIANT_TITLES,
-    between,
-    decimal,
-    estimator_title,
-    percent,
-    run_title,
-    short_way_title,
-)
+from hallulab.reports.coin_words import VARIANT_TITLES, estimator_title, run_title, short_way_title
+from hallulab.reports.numbers import MISSING, between, decimal, percent
 from hallulab.reports.page import Finding, Page, PageFigure, PageSection, PageTable, Receipt, page_html
 from hallulab.reports.static_figures import comparison_svg, training_png, training_svg
 from hallulab.reports.written import PAGE_NAME, WrittenReport, write_report

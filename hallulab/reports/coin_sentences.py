@@ -6,15 +6,8 @@ import numpy as np
 
 from hallulab.experiments.coin_run import CoinPoint
 from hallulab.experiments.coin_summary import CoinResult, OverRounds, SummaryRow
-from hallulab.reports.coin_words import (
-    ANSWER_TITLES,
-    between,
-    decimal,
-    estimator_title,
-    objective_title,
-    percent,
-    short_way_title,
-)
+from hallulab.reports.coin_words import ANSWER_TITLES, estimator_title, objective_title, short_way_title
+from hallulab.reports.numbers import between, decimal, percent
 from hallulab.scoring.coin_exact import exact_estimator
 
 AS_GOOD_AS_EXACT, NEARLY_EXACT = 1.01, 1.1

@@ -19,7 +19,6 @@ SHORT_OBJECTIVE_TITLES = {
     "modal": "modal",
 }  # fmt: skip
 VARIANT_TITLES = {"fixed": "fixed", "paper_code": "public code"}
-MISSING = "–"
 
 
 def estimator_title(name: str) -> str:
@@ -53,22 +52,3 @@ def run_title(settings: CoinSettings) -> str:
     if settings.objective != CoinSettings.objective:
         parts.append(objective_title(settings.objective))
     return " · ".join(parts)
-
-
-def percent(share: float | None) -> str:
-    """A share to a tenth of a percent."""
-    return MISSING if share is None else f"{100 * share:.1f} %"
-
-
-def decimal(value: float | None, digits: int = 3) -> str:
-    """A number with a fixed number of decimals, and a true minus."""
-    return MISSING if value is None else f"{value:.{digits}f}".replace("-", "−")
-
-
-def between(low: float | None, high: float | None, *, as_percent: bool = False) -> str:
-    """An interval, "0.1 to 0.2"."""
-    if low is None or high is None:
-        return MISSING
-    if as_percent:
-        return f"{decimal(100 * low, 1)} to {decimal(100 * high, 1)} %"
-    return f"{decimal(low)} to {decimal(high)}"

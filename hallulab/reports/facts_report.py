@@ -19,6 +19,7 @@ from hallulab.reports.facts_figures import (
     sizes_chart,
     training_chart,
 )
+from hallulab.reports.numbers import decimal, percent
 from hallulab.reports.page import Finding, Page, PageSection, PageTable, Receipt, page_html, setting_text
 from hallulab.reports.written import PAGE_NAME, WrittenReport, write_report
 from hallulab.theory.arbitrary_facts import FirstSize
@@ -44,7 +45,6 @@ LEARNER_NOTES = {
     "unigram": "counts answers, whoever is asked about",
     QWEN: "a Qwen2 network trained on the same sentences",
 }
-MISSING = "–"
 
 
 def write_facts_report(folder: Path, out: Path | None = None) -> WrittenReport:
@@ -323,16 +323,3 @@ def with_interval(over: OverWorlds) -> str:
     if over.mean is None or over.low is None or over.high is None:
         return decimal(over.mean, 3)
     return f"{decimal(over.mean, 3)} [{decimal(over.low, 3)}, {decimal(over.high, 3)}]"
-
-
-def percent(share: float | None) -> str:
-    """A share to a tenth of a percent."""
-    return MISSING if share is None else f"{100 * share:.1f} %".replace("-", "−")
-
-
-def decimal(value: float | None, digits: int) -> str:
-    """A number with a fixed number of decimals, a true minus, and no minus before 0."""
-    if value is None:
-        return MISSING
-    written = f"{value:.{digits}f}"
-    return written.lstrip("-") if float(written) == 0 else written.replace("-", "−")

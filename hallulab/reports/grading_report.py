@@ -28,6 +28,7 @@ from hallulab.reports.grading_figures import (
     score_chart,
     stated_policy_chart,
 )
+from hallulab.reports.numbers import MISSING
 from hallulab.reports.page import Finding, Page, PageSection, PageTable, Receipt, page_html, setting_text
 from hallulab.reports.written import PAGE_NAME, WrittenReport, write_report
 from hallulab.scoring.grading import (
@@ -48,7 +49,6 @@ WHAT_IT_IS = (
     "the usual exam. Here the same answers are graded at every t, without any judge model: by written rules."
 )
 READINGS_NOTE = ", ".join(f"{target:g} {name}" for target, name in READINGS.items())
-MISSING = "–"
 
 
 @dataclass(frozen=True)

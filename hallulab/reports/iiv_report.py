@@ -24,7 +24,6 @@ from hallulab.experiments.iiv_summary import (
 from hallulab.experiments.poor_models import FILE_NAME, PoorModels, read_poor_models
 from hallulab.records import RecordFile, file_sha256
 from hallulab.reports.charts import Chart, chart_png, chart_svg, page_figure
-from hallulab.reports.facts_report import MISSING, decimal, percent
 from hallulab.reports.iiv_figures import (
     FACTOR,
     SET_TITLES,
@@ -35,6 +34,7 @@ from hallulab.reports.iiv_figures import (
     rescaling_chart,
     windows_chart,
 )
+from hallulab.reports.numbers import MISSING, decimal, percent
 from hallulab.reports.page import Finding, Page, PageSection, PageTable, Receipt, page_html
 from hallulab.reports.written import PAGE_NAME, WrittenReport, write_report
 from hallulab.theory.poor_models import WindowPoint

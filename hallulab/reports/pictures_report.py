@@ -9,7 +9,7 @@ from hallulab.experiments.pictures_sweep import RECORDS_PATTERN, SweepRun, read_
 from hallulab.experiments.pictures_sweep_summary import SweepSummary, paper_csv, summarise
 from hallulab.records import file_sha256
 from hallulab.reports.charts import Chart, chart_png, chart_svg, page_figure
-from hallulab.reports.coin_words import decimal, percent
+from hallulab.reports.numbers import MISSING, decimal, percent
 from hallulab.reports.page import Page, PagePictures, PageSection, PageTable, Receipt, page_html, setting_text
 from hallulab.reports.pictures_figures import (
     calibration_charts,
@@ -24,7 +24,6 @@ from hallulab.reports.written import PAGE_NAME, WrittenReport, write_report
 from hallulab.scoring.attribute_truth import TRUTH_WORDS, TRUTHS
 from hallulab.theory.intervals import Interval
 
-MISSING = "–"
 SAMPLES_PER_CHECKPOINT = 12
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from hallulab.experiments.pictures_sweep import SweepRun
 from hallulab.experiments.pictures_sweep_summary import CheckpointRow, GuidedRow, PairRow, SweepSummary
-from hallulab.reports.coin_words import decimal, percent
+from hallulab.reports.numbers import decimal, percent
 from hallulab.reports.page import Finding
 
 WHAT_IT_IS = (

@@ -6,8 +6,9 @@ from hallulab.data.paper_table_1 import HIGHEST, LOWEST
 from hallulab.experiments.words_resemblance_summary import CONTROLS, CheckpointSummary
 from hallulab.experiments.words_sweep import ResemblanceRun, VerdictsRun
 from hallulab.experiments.words_verdicts_summary import CheckpointRow, CoverageRow, VerdictsSummary
+from hallulab.reports.numbers import decimal
 from hallulab.reports.page import Finding
-from hallulab.reports.words_tables import SOURCES, number, set_title, title_of
+from hallulab.reports.words_tables import SOURCES, set_title, title_of
 from hallulab.scoring.grades import GRADES
 from hallulab.theory.bootstrap import PairedDifference
 
@@ -75,7 +76,7 @@ def _resemblance_sentences(
     others = [_mean(row, "incorrect") for row in tuned]
     after = f"; the tuned checkpoints score {_range(others)}" if others else ""
     paper = f" (the paper's models: {LOWEST} to {HIGHEST})" if run.question_set == "truthfulqa" else ""
-    yield f"{who} scores {number(score.mean)} for likeness to wrong answers{after}{paper}."
+    yield f"{who} scores {decimal(score.mean)} for likeness to wrong answers{after}{paper}."
     if run.result.settings.choices.scores_prompt:
         yield (
             "As in the public code the question is part of what is scored, and questions resemble their own answers: "
@@ -84,12 +85,12 @@ def _resemblance_sentences(
     else:
         yield (
             f"Against wrong answers to other questions, of which it can know nothing, it scores "
-            f"{number(_mean(base, 'null_incorrect'))}."
+            f"{decimal(_mean(base, 'null_incorrect'))}."
         )
     if base.means["length_alone"] is not None:
         yield (
-            f"A text of the same length that knows nothing of the question gets {number(_mean(base, 'length_alone'))}; "
-            f"what is scored is {_mean(base, 'n_characters'):.0f} characters long on average."
+            "A text of the same length that knows nothing of the question gets "
+            f"{decimal(_mean(base, 'length_alone'))}; what is scored is {_mean(base, 'n_characters'):.0f} characters long on average."
         )
     if excess is not None:
         if excess.interval.low > 0:
@@ -99,8 +100,8 @@ def _resemblance_sentences(
         else:
             says = "cannot be told from zero."
         yield (
-            f"Left under control: {number(excess.mean, 4, signed=True)} "
-            f"[{number(excess.interval.low, 4)}, {number(excess.interval.high, 4)}], which {says}"
+            f"Left under control: {decimal(excess.mean, 4, signed=True)} "
+            f"[{decimal(excess.interval.low, 4)}, {decimal(excess.interval.high, 4)}], which {says}"
         )
     rising = [row for row in tuned if _is_above_0(row.against_base["incorrect"])]
     if rising:
@@ -109,7 +110,7 @@ def _resemblance_sentences(
     if margin is not None:
         more = "wrong" if margin.mean > 0 else "right"
         yield (
-            f"Its answers are {number(abs(margin.mean))} closer to a {more} answer than to a "
+            f"Its answers are {decimal(abs(margin.mean))} closer to a {more} answer than to a "
             f"{'right' if more == 'wrong' else 'wrong'} one."
         )
     grades = {grade: base.grades[grade].n for grade in GRADES}
@@ -132,9 +133,9 @@ def _largest_rise(rising: Sequence[CheckpointSummary]) -> str:
     name = max(rises, key=lambda one: _change(rises[one]["incorrect"]))
     score, alone, length = (_change(rises[name][q]) for q in ("incorrect", "length_alone", "n_characters"))
     return (
-        f"The largest rise is {number(score, 4, signed=True)} ({name}). Its texts are {abs(length):.1f} characters "
+        f"The largest rise is {decimal(score, 4, signed=True)} ({name}). Its texts are {abs(length):.1f} characters "
         f"{'shorter' if length < 0 else 'longer'} than the base's; texts of these lengths that know nothing change by "
-        f"{number(alone, 4, signed=True)}."
+        f"{decimal(alone, 4, signed=True)}."
     )
 
 
@@ -256,7 +257,7 @@ def _mean(row: CheckpointSummary, quantity: str) -> float:
 
 
 def _range(values: Sequence[float]) -> str:
-    low, high = number(min(values)), number(max(values))
+    low, high = decimal(min(values)), decimal(max(values))
     return low if low == high else f"{low} to {high}"
 
 

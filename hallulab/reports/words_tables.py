@@ -7,6 +7,7 @@ from hallulab.experiments.words_resemblance_summary import CONTROLS, CheckpointS
 from hallulab.experiments.words_sweep import ResemblanceRun, VerdictsRun
 from hallulab.experiments.words_verdicts_run import Rate
 from hallulab.experiments.words_verdicts_summary import VerdictsSummary
+from hallulab.reports.numbers import MISSING, decimal
 from hallulab.reports.page import PageTable
 from hallulab.scoring.grades import GRADES
 from hallulab.scoring.resemblance import gestalt_ratio
@@ -14,7 +15,6 @@ from hallulab.theory.bootstrap import BootstrapMean, PairedDifference
 from hallulab.theory.clustered_auroc import ClusteredAuroc
 from hallulab.theory.intervals import Interval
 
-MISSING = "–"
 N_LIKEST = 20
 MEANS = {
     "incorrect": "paper's score: like a wrong answer",
@@ -82,7 +82,7 @@ def paper_table_1() -> PageTable:
     rows = []
     for model, seed in trainings:
         scores = paper_scores(model, seed)
-        rows.append((f"{model}, seed {seed}", *(number(scores.get(epoch), 4) for epoch in epochs)))
+        rows.append((f"{model}, seed {seed}", *(decimal(scores.get(epoch), 4) for epoch in epochs)))
     return PageTable(
         "The paper's Table 1: its numbers, none measured here",
         ("model", *("original" if epoch == 0 else f"{epoch} epochs" for epoch in epochs)),
@@ -162,8 +162,8 @@ def likest_table(run: ResemblanceRun) -> PageTable | None:
         question = asked[answer.question_id]
         closest = max(question.incorrect_answers, key=lambda text: gestalt_ratio(answer.text, text))
         rows[key] = (
-            question.question, answer.answer, closest, number(found.incorrect), number(found.correct),
-            number(found.null_incorrect), answer.grade,
+            question.question, answer.answer, closest, decimal(found.incorrect), decimal(found.correct),
+            decimal(found.null_incorrect), answer.grade,
         )  # fmt: skip
     if not rows:
         return None
@@ -183,7 +183,7 @@ def checkpoint_table(run: VerdictsRun) -> PageTable:
     """Hallucination rate of every checkpoint beside its training loss."""
     rows = [
         (
-            row.checkpoint, number(row.training_loss), rate(row.hallucination_rate),
+            row.checkpoint, decimal(row.training_loss), rate(row.hallucination_rate),
             interval(row.over_questions), difference(row.more_than_base, 3), rate(row.wrong),
             rate(row.outside_of_wrong), rate(row.outside_of_right), auroc(row.auroc),
         )
@@ -301,22 +301,14 @@ def set_title(name: str) -> str:
     return {"truthfulqa": "TruthfulQA"}.get(name, name)
 
 
-def number(value: float | None, digits: int = 3, *, signed: bool = False) -> str:
-    """A number with a true minus and no minus before 0; a dash when it is missing."""
-    if value is None:
-        return MISSING
-    written = f"{value:{'+' if signed else ''}.{digits}f}"
-    return written.lstrip("+-") if float(written) == 0 else written.replace("-", "−")
-
-
 def interval(found: Interval | None, digits: int = 3) -> str:
     """The ends of an interval."""
-    return MISSING if found is None else f"[{number(found.low, digits)}, {number(found.high, digits)}]"
+    return MISSING if found is None else f"[{decimal(found.low, digits)}, {decimal(found.high, digits)}]"
 
 
 def mean(found: BootstrapMean | None, digits: int = 3) -> str:
     """A mean with its interval."""
-    return MISSING if found is None else f"{number(found.mean, digits)} {interval(found.interval, digits)}"
+    return MISSING if found is None else f"{decimal(found.mean, digits)} {interval(found.interval, digits)}"
 
 
 def difference(found: PairedDifference | None, digits: int = 4) -> str:
@@ -324,19 +316,19 @@ def difference(found: PairedDifference | None, digits: int = 4) -> str:
     if found is None:
         return MISSING
     p = "p < 0.001" if found.p_value < 0.001 else f"p = {found.p_value:.2g}"
-    return f"{number(found.mean, digits, signed=True)} {interval(found.interval, digits)}, {p}"
+    return f"{decimal(found.mean, digits, signed=True)} {interval(found.interval, digits)}, {p}"
 
 
 def rate(found: Rate) -> str:
     """A share with its interval and n."""
     if found.value is None:
         return MISSING
-    return f"{number(found.value)} {interval(found.interval)} of {found.n:,}"
+    return f"{decimal(found.value)} {interval(found.interval)} of {found.n:,}"
 
 
 def auroc(found: ClusteredAuroc | None) -> str:
     """An area with its interval."""
-    return MISSING if found is None else f"{number(found.value, 4)} {interval(found.interval, 4)}"
+    return MISSING if found is None else f"{decimal(found.value, 4)} {interval(found.interval, 4)}"
 
 
 def _digits(quantity: str, of_a_ratio: int) -> int:
@@ -354,7 +346,7 @@ def _grade(row: CheckpointSummary, grade: str) -> str:
     share = next(one for name, one in row.grades.items() if name == grade)
     if share.share is None:
         return MISSING
-    return f"{share.n:,} = {number(share.share)} {interval(share.interval)}" if share.n else "0"
+    return f"{share.n:,} = {decimal(share.share)} {interval(share.interval)}" if share.n else "0"
 
 
 def resemblance_tables(run: ResemblanceRun) -> Iterator[PageTable]:

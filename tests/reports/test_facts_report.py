@@ -12,7 +12,7 @@ from hallulab.experiments.facts_run import FactsSettings, LearnerPoint
 from hallulab.experiments.facts_summary import FactsResult
 from hallulab.records import RecordFile
 from hallulab.reports.facts_figures import learners_chart, sizes_chart
-from hallulab.reports.facts_report import decimal, facts_sentences, write_facts_report
+from hallulab.reports.facts_report import facts_sentences, write_facts_report
 
 SETTINGS = FactsSettings(world=WorldSettings(n_prompts=40, n_answers=9), n_samples=80, rounds=2)
 
@@ -61,7 +61,3 @@ def test_a_run_without_learners_is_refused(tmp_path):
     running.close()
     with pytest.raises(RefusedInputError, match="at least one measured learner"):
         write_facts_report(tmp_path)
-
-
-def test_numbers_have_a_true_minus_and_no_negative_zero():
-    assert (decimal(-0.5, 2), decimal(-0.0001, 2), decimal(None, 2)) == ("−0.50", "0.00", "–")

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from hallulab.densities.hcdr import Verdict
 from hallulab.experiments.coin_run import CoinPoint, CoinStep
 from hallulab.experiments.coin_summary import CoinResult, OverRounds, SummaryRow, summary_table
-from hallulab.reports.coin_words import ANSWER_TITLES, between, decimal, estimator_title, percent
+from hallulab.reports.coin_words import ANSWER_TITLES, estimator_title
 from hallulab.reports.figures import INSIDE, NEUTRAL, OUTSIDE
+from hallulab.reports.numbers import between, decimal, percent
 from hallulab.scoring.coins import EstimatorVerdict
 from hallulab.ui.parts.coin_tables import gap, measured, number, table_html
 from hallulab.ui.parts.progress import progress_card

@@ -5,7 +5,8 @@ import plotly.graph_objects as go
 
 from hallulab.experiments.coin_summary import CoinResult, OverRounds, SummaryRow, summary_table
 from hallulab.reports.coin_figures import comparison_figure
-from hallulab.reports.coin_words import MISSING, VARIANT_TITLES, way_title
+from hallulab.reports.coin_words import VARIANT_TITLES, way_title
+from hallulab.reports.numbers import MISSING
 from hallulab.ui.parts.coin_tables import gap, measured, number, table_html
 from hallulab.ui.parts.controls import shown_plot
 

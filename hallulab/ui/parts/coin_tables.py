@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from hallulab.experiments.coin_summary import OverRounds
-from hallulab.reports.coin_words import MISSING, between, decimal, percent
+from hallulab.reports.numbers import MISSING, between, decimal, percent
 
 
 def table_html(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -5,8 +5,8 @@ from html import escape
 import numpy as np
 
 from hallulab.experiments.bounds_audit import BOUND_TITLES, BoundsAudit
-from hallulab.reports.coin_words import MISSING
 from hallulab.reports.figures import INSIDE, NEUTRAL, OUTSIDE, state_colour
+from hallulab.reports.numbers import MISSING
 from hallulab.theory.certificates import Certificate
 from hallulab.theory.region_draws import Measure
 from hallulab.ui.parts.coin_tables import table_html

@@ -17,8 +17,8 @@ from hallulab.experiments.facts_training import train_facts_qwen
 from hallulab.models.facts_qwen import FactsQwenSettings
 from hallulab.reports.charts import chart_figure
 from hallulab.reports.facts_figures import training_chart
-from hallulab.reports.facts_report import decimal
 from hallulab.reports.figures import OUTSIDE
+from hallulab.reports.numbers import decimal
 from hallulab.ui.parts.controls import UNQUEUED, shown_plot, stop_enabled, wire_stop
 from hallulab.ui.parts.density_cards import percent
 from hallulab.ui.parts.errors import shown_to_visitor

@@ -5,8 +5,8 @@ from html import escape
 
 import numpy as np
 
-from hallulab.reports.coin_words import MISSING
 from hallulab.reports.figures import INSIDE, NEUTRAL, OUTSIDE
+from hallulab.reports.numbers import MISSING
 from hallulab.scoring.answer_file import BadLine
 from hallulab.scoring.grades import RULES
 from hallulab.scoring.grading import (

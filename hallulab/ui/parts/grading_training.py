@@ -20,9 +20,9 @@ from hallulab.experiments.post_training import (
 )
 from hallulab.experiments.post_training_summary import OverWorlds, PolicyRow, policy_table, row_of
 from hallulab.reports.charts import chart_figure
-from hallulab.reports.coin_words import MISSING
 from hallulab.reports.figures import NEUTRAL, OUTSIDE
 from hallulab.reports.grading_figures import post_training_chart, stated_policy_chart
+from hallulab.reports.numbers import MISSING
 from hallulab.ui.parts.coin_tables import table_html
 from hallulab.ui.parts.controls import UNQUEUED, shown_plot, stop_enabled, wire_stop
 from hallulab.ui.parts.density_cards import percent
