@@ -135,14 +135,15 @@ def select_state(shapes: Shapes, state: int, *chosen: Any) -> tuple[Any, ...]:
 
 
 def reshape(shapes: Shapes, *values: Any) -> tuple[Any, ...]:
-    """As `show_density`, with typed numbers for the selected state; a number half typed changes nothing.
+    """As `show_density`, with typed numbers for the selected state; one half typed or left as it was changes nothing.
 
     Args:
         values: weight, mean x, mean y, width x, width y, correlation, then as `RuleChoice`.
     """
     numbers, chosen = values[:N_SHAPE_CONTROLS], values[N_SHAPE_CONTROLS:]
+    nothing = (gr.skip(),) * (8 + N_SHAPE_CONTROLS)
     if any(number is None for number in numbers):
-        return (gr.skip(),) * (8 + N_SHAPE_CONTROLS)
+        return nothing
     weight, x, y, width_x, width_y, correlation = map(float, numbers)
     plane = shapes.n_dimensions == 2
     shape = StateShape(
@@ -151,9 +152,12 @@ def reshape(shapes: Shapes, *values: Any) -> tuple[Any, ...]:
         (width_x, width_y) if plane else (width_x,),
         correlation if plane else 0.0,
     )
+    # what the controls show is rounded: to leave one is not to change the state. And whoever leaves one by a click on
+    # "Add a state" has two answers under way: this one, if it said anything, could take the new state back
+    if shape == _as_shown(shapes.shown):
+        return nothing
     with shown_to_visitor():
-        # what the controls show is rounded: to leave one is not to change the state
-        changed = shapes if shape == _as_shown(shapes.shown) else shapes.shaped(shape)
+        changed = shapes.shaped(shape)
     return show_density(changed, *chosen)
 
 

@@ -163,12 +163,13 @@ def test_typed_numbers_shape_the_selected_state():
     assert "widths above 0" in refusal(reshape, preset(), 0.5, 0, 0, -1, 1, 0, *CHOSEN)
 
 
-def test_leaving_a_box_unchanged_keeps_the_preset():
+def test_leaving_a_box_unchanged_says_nothing():
     start = preset("5.2 as_written")  # its means have more digits than the controls show
     shape = start.shown
     shown = (round(shape.weight, 4), round(shape.mean[0], 4), 0, round(shape.widths[0], 4), 1, 0)
     assert shown[1] != shape.mean[0]
-    assert reshape(start, *shown, *CHOSEN)[0] == start
+    # not even what is shown already: beside a click on "Add a state" it would take the new state back
+    assert all(update == gr.skip() for update in reshape(start, *shown, *CHOSEN))
 
 
 def test_states_are_added_selected_and_removed():
