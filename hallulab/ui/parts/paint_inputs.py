@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from hallulab.engine.pictures import PaintSettings
+from hallulab.engine.pictures import PaintSettings, check_prompt
 from hallulab.ui.session import Session
 
 
@@ -38,7 +38,10 @@ class Wanted:
 
     @classmethod
     def of(cls, session: Session, *values: Any) -> "Wanted":
-        """What the controls show; gradio sends None for an empty box, and fractions for whole numbers."""
+        """What the controls show; gradio sends None for an empty box, and fractions for whole numbers.
+
+        Raises RefusedInputError for a prompt that cannot be used, before anything on the page is cleared for it.
+        """
         prompt, checkpoint, n_images, seed, steps, guidance, hdr_mass = values
         settings = PaintSettings(
             n_images=int(n_images),
@@ -47,4 +50,4 @@ class Wanted:
             guidance=float(guidance),
             size=session.engine.preset.pictures.size,
         )
-        return cls(prompt or "", checkpoint, settings, hdr_mass)
+        return cls(check_prompt(prompt or ""), checkpoint, settings, hdr_mass)

@@ -269,3 +269,8 @@ def test_small_images_are_enlarged():
 def test_bad_input_is_one_friendly_sentence(session, changes, words):
     with pytest.raises(gr.Error, match=words):
         list(painted(session, **changes))
+
+
+def test_an_empty_prompt_leaves_the_page_as_it_is(session):
+    with pytest.raises(gr.Error, match="got an empty"):  # before anything is shown
+        next(iter(painted(session, prompt="  ")))
