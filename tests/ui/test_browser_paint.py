@@ -17,6 +17,7 @@ from tests.ui.test_browser import (  # noqa: F401  # fixtures
     page,
     pill,
     prompt_box,
+    question_box,
     shoot,
 )
 
@@ -60,6 +61,19 @@ def test_images_form_arrive_and_are_looked_at(page, tmp_path):
     expect(page.locator(".hl-details:visible").last).to_contain_text("Your picture")
     shoot(page, "paint-given")
     assert fits_the_screen(page)
+
+
+@one_look
+def test_an_example_is_in_its_box_before_anything_else_can_be_pressed(page):
+    open_tab(page, "Paint")
+    example = page.get_by_role("button", name=PROMPT)
+    expect(example).to_be_visible()
+    page.route("**/gradio_api/**", lambda asked: asked.abort())  # the browser fills it without the server
+    example.click()
+    expect(prompt_box(page)).to_have_value(PROMPT)
+    open_tab(page, "Ask")
+    page.get_by_role("button", name="What is a good pet for a small flat?").click()
+    expect(question_box(page)).to_have_value("What is a good pet for a small flat?")
 
 
 def test_the_time_machine_moves_through_training(page):

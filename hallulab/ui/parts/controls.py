@@ -1,5 +1,6 @@
 """Controls that several tabs share."""
 
+import json
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -32,6 +33,24 @@ def mass_slider(wording: Wording) -> gr.Slider:
         label=f"HDR mass: share of genuine {wording.things} inside",
         info="Decides again at once, without the model.",
     )
+
+
+def example_buttons(
+    examples: Sequence[str], box: gr.Textbox, *, label: str, per_page: int = 10
+) -> gr.Dataset:
+    """Texts that fill a box when clicked.
+
+    The browser fills it by itself (gr.Examples asks the server), so that a button pressed at once finds the text.
+    """
+    buttons = gr.Dataset(
+        components=[box],
+        samples=[[example] for example in examples],
+        label=label,
+        type="index",
+        samples_per_page=per_page,
+    )
+    buttons.click(None, buttons, box, js=f"index => {json.dumps(list(examples))}[index]", **UNQUEUED)
+    return buttons
 
 
 def random_seed() -> int:

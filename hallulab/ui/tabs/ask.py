@@ -27,7 +27,15 @@ from hallulab.ui.parts.ask_words import (
     open_choices,
     with_place,
 )
-from hallulab.ui.parts.controls import UNQUEUED, mass_slider, random_seed, shown_plot, stop_enabled, wire_stop
+from hallulab.ui.parts.controls import (
+    UNQUEUED,
+    example_buttons,
+    mass_slider,
+    random_seed,
+    shown_plot,
+    stop_enabled,
+    wire_stop,
+)
 from hallulab.ui.parts.errors import shown_to_visitor
 from hallulab.ui.parts.progress import idle_card, progress_card
 from hallulab.ui.parts.verdict import ANSWERS, state_table, verdict_card
@@ -210,10 +218,7 @@ def build_ask_tab(session: Session) -> AskTab:
             with gr.Row():
                 start = gr.Button("Ask", variant="primary", scale=3)
                 stop = gr.Button("Stop", variant="stop", scale=1, interactive=False)
-            gr.Examples(
-                [[example] for example in words.example_questions],
-                [question], label="Questions to try", examples_per_page=12,
-            )  # fmt: skip
+            example_buttons(words.example_questions, question, label="Questions to try", per_page=12)
             checkpoint = gr.Dropdown(
                 list(session.engine.checkpoint_names("words")),
                 value=session.engine.default_checkpoint("words"),

@@ -14,6 +14,7 @@ from hallulab.scoring.pictures import PaintResult
 from hallulab.ui.parts.controls import (
     DEFAULT_HDR_MASS,
     UNQUEUED,
+    example_buttons,
     mass_slider,
     random_seed,
     shown_plot,
@@ -207,7 +208,7 @@ def build_paint_tab(session: Session) -> PaintTab:
             with gr.Row():
                 start = gr.Button("Paint", variant="primary", scale=3)
                 stop = gr.Button("Stop", variant="stop", scale=1, interactive=False)
-            gr.Examples([[example] for example in pictures.example_prompts], [prompt], label="Prompts to try")
+            example_buttons(pictures.example_prompts, prompt, label="Prompts to try")
             checkpoint = gr.Dropdown(
                 list(session.engine.checkpoint_names("pictures")),
                 value=session.engine.default_checkpoint("pictures"),
