@@ -47,6 +47,11 @@ class CoinResult:
         ]
         return min(ends, default=0) or None
 
+    @property
+    def reached_epoch(self) -> float:
+        """Epochs, with fraction, that every started round has behind it."""
+        return min((self.round_points(seed)[-1].epoch for seed in self.started_seeds), default=0.0)
+
     def round_points(self, seed: int, answer: str | None = None) -> tuple[CoinPoint, ...]:
         """The points of one round in order, of the first answer unless another is named."""
         answer = answer or self.answers[0]

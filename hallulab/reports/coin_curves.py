@@ -249,8 +249,7 @@ def _curve(result: CoinResult, field: str, name: str, colour: str, *, dash: str 
 def _shared_band(result: CoinResult, field: str) -> EpochBand:
     """The band up to where every started round has come, so that all of its moments average the same rounds."""
     band = epoch_band(result, field)
-    reached = min((result.round_points(seed)[-1].epoch for seed in result.started_seeds), default=0.0)
-    kept = band.epochs <= reached
+    kept = band.epochs <= result.reached_epoch
     return EpochBand(band.epochs[kept], band.mean[kept], band.low[kept], band.high[kept], band.n_rounds[kept])
 
 

@@ -322,7 +322,7 @@ def test_coins_train_stop_compare_and_export(page):
     set_number(page, "Epochs", "100")
     page.get_by_role("button", name="Train live").click()
     expect(page.locator(".hl-card:visible progress")).to_be_visible(timeout=LOADED_MS)
-    expect(page.get_by_text(re.compile(r"Epoch [1-9]"))).to_be_visible(timeout=LOADED_MS)
+    expect(page.get_by_text(re.compile(r"every round has finished \d"))).to_be_visible(timeout=LOADED_MS)
     page.get_by_role("button", name="Stop", exact=True).locator("visible=true").click()
     expect(page.get_by_text(re.compile("Stopped after .* The network’s answer is right"))).to_be_visible(
         timeout=30_000

@@ -105,13 +105,17 @@ def result_table(result: CoinResult) -> str:
 
 
 def training_card(result: CoinResult, event: CoinStep | CoinPoint) -> str:
-    """Where a running training is."""
+    """Where a running training is, and up to where its rounds can be compared."""
     settings = result.settings
     epoch = min(event.epoch, settings.epochs)
     rounds = "" if settings.rounds == 1 else f", {settings.rounds} rounds at once"
     loss = "" if event.train_loss is None else f", loss {event.train_loss:.3f}"
+    is_shared = len(result.started_seeds) == settings.rounds and result.last_epoch is not None
+    finished = f"; every round has finished {result.last_epoch}" if rounds and is_shared else ""
     return progress_card(
-        f"Epoch {epoch:.1f} of {settings.epochs}{rounds}{loss}", round(10 * epoch), 10 * settings.epochs
+        f"Epoch {epoch:.1f} of {settings.epochs}{rounds}{loss}{finished}",
+        round(10 * epoch),
+        10 * settings.epochs,
     )
 
 
@@ -120,8 +124,7 @@ def _opening(result: CoinResult) -> str:
     rounds = "" if settings.rounds == 1 else f", {settings.rounds} rounds"
     if result.last_epoch == settings.epochs and len(seeds) == settings.rounds:
         return f"Trained {settings.epochs} {'epoch' if settings.epochs == 1 else 'epochs'}{rounds}."
-    reached = max(point.epoch for point in result.points)
-    return f"Stopped after {reached:.2g} of {settings.epochs} epochs{rounds}."
+    return f"Stopped after {result.reached_epoch:.2g} of {settings.epochs} epochs{rounds}."
 
 
 def _spread(over: OverRounds) -> str:
