@@ -26,9 +26,11 @@ CHROMIUM_FLAGS = [
     "--disable-background-networking",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
-LOADED_MS = 60_000
-"""long enough for the first use of a model on a busy machine"""
+PATIENCE_MS = 60_000
+"""of every expectation: long enough for the first use of a model on a busy machine"""
 SCREENSHOTS = Path(os.environ.get("HALLULAB_SCREENSHOTS", ROOT / "runs" / "screenshots"))
+
+expect.set_options(timeout=PATIENCE_MS)
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -129,7 +131,7 @@ def test_ask_answers_judges_and_decides_again(page):
     page.get_by_role("button", name="What is a good pet for a small flat?").click()
     expect(page.get_by_role("textbox", name="Possible answers")).to_have_value("a cat\na goldfish")
     page.get_by_role("button", name="Ask", exact=True).click()
-    expect(pill(page)).to_contain_text(re.compile("allucination"), timeout=LOADED_MS)
+    expect(pill(page)).to_contain_text(re.compile("allucination"))
     expect(page.locator(".hl-answer")).to_contain_text(re.compile("cat|goldfish", re.I))
     expect(page.locator(".hl-table:visible tbody tr")).to_have_count(2)
     expect(page.locator(".js-plotly-plot:visible")).to_have_count(1)
@@ -139,7 +141,7 @@ def test_ask_answers_judges_and_decides_again(page):
     before = float(threshold.inner_text())
     page.get_by_label("number input for HDR mass: share of genuine answers inside").fill("0.6")
     page.keyboard.press("Enter")
-    expect(threshold).not_to_have_text(f"{before:.2f}", timeout=20_000)
+    expect(threshold).not_to_have_text(f"{before:.2f}")
     assert float(threshold.inner_text()) > before  # less mass, a smaller region
 
 
@@ -151,7 +153,7 @@ def test_a_spliced_answer_is_a_hallucination(page):
         "A goldfish, because it purrs and naps indoors in winter."
     )
     page.get_by_role("button", name="Ask", exact=True).click()
-    expect(pill(page)).to_have_text("✕ Hallucination", timeout=LOADED_MS)
+    expect(pill(page)).to_have_text("✕ Hallucination")
     expect(page.locator(".js-plotly-plot:visible")).to_have_count(1)
     shoot(page, "ask-hallucination")
 
@@ -161,7 +163,7 @@ def test_a_nonsense_question_gets_no_verdict_and_markup_stays_text(page):
     question_box(page).fill("Why is <img src=x onerror=alert(1)> heavier than Tuesday?")
     page.get_by_role("textbox", name="Possible answers").fill("<b>purple</b>\ngravity")
     page.get_by_role("button", name="Ask", exact=True).click()
-    expect(pill(page)).to_have_text("? No verdict", timeout=LOADED_MS)
+    expect(pill(page)).to_have_text("? No verdict")
     expect(page.locator(".hl-card img, .hl-card b")).to_have_count(0)
     shoot(page, "ask-no-verdict")
 
@@ -171,7 +173,7 @@ def test_paint_frames_every_image_and_decides_again(page):
     page.get_by_role("button", name="a cute pet animal").click()
     expect(prompt_box(page)).to_have_value("a cute pet animal")
     page.get_by_role("button", name="Paint", exact=True).click()
-    expect(pill(page)).to_contain_text("of 16 images", timeout=LOADED_MS)
+    expect(pill(page)).to_contain_text("of 16 images")
     thumbnails = page.locator("#paint-gallery .gallery-item")
     expect(thumbnails).to_have_count(16)
     framed = thumbnails.locator(".thumbnail-item")
@@ -183,7 +185,7 @@ def test_paint_frames_every_image_and_decides_again(page):
     rate = pill(page).inner_text()
     page.get_by_label("number input for HDR mass: share of genuine images inside").fill("0.5")
     page.keyboard.press("Enter")
-    expect(pill(page)).not_to_have_text(rate, timeout=20_000)
+    expect(pill(page)).not_to_have_text(rate)
 
 
 @one_look
@@ -196,15 +198,15 @@ def test_stop_ends_a_long_job_and_the_tab_works_again(page):
     page.get_by_label("number input for Denoising steps").fill("200")
     page.keyboard.press("Enter")
     page.get_by_role("button", name="Paint", exact=True).click()
-    expect(page.locator(".hl-card:visible progress")).to_be_visible(timeout=LOADED_MS)
+    expect(page.locator(".hl-card:visible progress")).to_be_visible()
     page.get_by_role("button", name="Stop").locator("visible=true").click()
-    expect(page.get_by_text("Stopped")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("Stopped")).to_be_visible()
     page.get_by_label("number input for Images (K)").fill("2")
     page.keyboard.press("Enter")
     page.get_by_label("number input for Denoising steps").fill("4")
     page.keyboard.press("Enter")
     page.get_by_role("button", name="Paint", exact=True).click()
-    expect(pill(page)).to_contain_text("of 2 images", timeout=LOADED_MS)
+    expect(pill(page)).to_contain_text("of 2 images")
 
 
 def tile(page: Page, name: str) -> Locator:
@@ -237,7 +239,7 @@ def set_number(page: Page, label: str, value: str) -> None:
 
 def test_coins_are_chosen_flipped_and_judged(page):
     open_tab(page, "Coins")
-    expect(page.locator("#coin-pmf .js-plotly-plot")).to_be_visible(timeout=20_000)
+    expect(page.locator("#coin-pmf .js-plotly-plot")).to_be_visible()
     expect(pill(page)).to_have_text("✕ Hallucination")
     page.get_by_role("checkbox", name="coin 1 25 %").check()
     expect(page.get_by_text("is 1.75 heads, which can never happen")).to_be_visible()
@@ -254,7 +256,7 @@ def test_coins_are_chosen_flipped_and_judged(page):
 
     page.get_by_role("button", name="Flip 10,000 times").click()
     expect(page.get_by_role("button", name="Stop flipping")).to_be_visible()
-    expect(tile(page, "flips")).to_have_text("10,001", timeout=20_000)
+    expect(tile(page, "flips")).to_have_text("10,001")
     expect(page.get_by_role("button", name="Flip 10,000 times")).to_be_visible()
     assert float(tile(page, "off the exact bars").inner_text().removesuffix(" %")) < 3
     page.wait_for_timeout(500)  # let the last picture be drawn
@@ -266,23 +268,23 @@ def test_coins_are_chosen_flipped_and_judged(page):
 
 def test_the_line_is_dragged_and_everything_is_decided_again(page):
     open_tab(page, "Coins")
-    expect(page.locator(".hl-grip")).to_be_visible(timeout=20_000)
+    expect(page.locator(".hl-grip")).to_be_visible()
     value = page.get_by_label(re.compile("number input for δ"))
     verdicts = page.locator(".hl-table:visible .hl-pill")
     expect(verdicts).to_have_text(["✕ hallucination", *["✓ plausible"] * 3])
     line = page.locator("#coin-pmf .shapelayer path")
     drag_line(page, to=0.55)  # above both bars, which are 0.5 high
-    expect(verdicts).to_have_text(["✕ hallucination"] * 4, timeout=20_000)
+    expect(verdicts).to_have_text(["✕ hallucination"] * 4)
     assert float(value.input_value()) == pytest.approx(0.55, abs=0.02)
     drag_line(page, to=0.3)
-    expect(verdicts).to_have_text(["✕ hallucination", *["✓ plausible"] * 3], timeout=20_000)
+    expect(verdicts).to_have_text(["✕ hallucination", *["✓ plausible"] * 3])
     assert float(value.input_value()) == pytest.approx(0.3, abs=0.02)
     drag_line(page, to=0.72)  # far above them: the figure shows every probability now
-    expect(verdicts).to_have_text(["✕ hallucination"] * 4, timeout=20_000)
+    expect(verdicts).to_have_text(["✕ hallucination"] * 4)
     # the grip sits on the line that the figure draws, wherever the slider puts it
     value.fill("0.2")
     page.keyboard.press("Enter")
-    expect(page.locator(".hl-grip")).to_have_text(re.compile("δ = 0.20"), timeout=20_000)
+    expect(page.locator(".hl-grip")).to_have_text(re.compile("δ = 0.20"))
     grip, drawn = page.locator(".hl-grip").bounding_box(), line.bounding_box()
     assert grip["y"] + grip["height"] / 2 == pytest.approx(drawn["y"] + drawn["height"] / 2, abs=2)
     page.get_by_role("radio", name="HDR mass").check()
@@ -309,9 +311,7 @@ def test_coins_train_stop_compare_and_export(page):
     set_number(page, "M: flips", "4000")
     set_number(page, "Epochs", "2")
     page.get_by_role("button", name="Train live").click()
-    expect(page.get_by_text("Trained 2 epochs, 5 rounds. The network’s answer is right")).to_be_visible(
-        timeout=LOADED_MS
-    )
+    expect(page.get_by_text("Trained 2 epochs, 5 rounds. The network’s answer is right")).to_be_visible()
     for kind, name in (("CSV", "hallulab-coins.csv"), ("PNG", "hallulab-coins.png")):
         with page.expect_download() as saved:
             page.get_by_role("button", name=f"Save {kind}", exact=True).click()
@@ -321,12 +321,10 @@ def test_coins_train_stop_compare_and_export(page):
     page.get_by_text("cross-entropy over counts", exact=True).click()
     set_number(page, "Epochs", "100")
     page.get_by_role("button", name="Train live").click()
-    expect(page.locator(".hl-card:visible progress")).to_be_visible(timeout=LOADED_MS)
-    expect(page.get_by_text(re.compile(r"every round has finished \d"))).to_be_visible(timeout=LOADED_MS)
+    expect(page.locator(".hl-card:visible progress")).to_be_visible()
+    expect(page.get_by_text(re.compile(r"every round has finished \d"))).to_be_visible()
     page.get_by_role("button", name="Stop", exact=True).locator("visible=true").click()
-    expect(page.get_by_text(re.compile("Stopped after .* The network’s answer is right"))).to_be_visible(
-        timeout=30_000
-    )
+    expect(page.get_by_text(re.compile("Stopped after .* The network’s answer is right"))).to_be_visible()
     runs = page.locator(".hl-table:visible").last.locator("tbody tr")
     expect(runs).to_have_count(4)  # squared error, and three ways to answer after cross-entropy
     page.wait_for_timeout(500)
@@ -339,11 +337,11 @@ def test_coins_train_stop_compare_and_export(page):
 @one_look
 def test_bad_input_is_one_sentence_and_the_page_stays_up(page):
     page.get_by_role("button", name="Ask", exact=True).click()
-    expect(page.get_by_text("expected a question, got an empty")).to_be_visible(timeout=20_000)
+    expect(page.get_by_text("expected a question, got an empty")).to_be_visible()
     open_tab(page, "Paint")
     prompt_box(page).fill("cat " * 2_500)
     page.get_by_role("button", name="Paint", exact=True).click()
-    expect(page.get_by_text("expected a prompt of at most")).to_be_visible(timeout=20_000)
+    expect(page.get_by_text("expected a prompt of at most")).to_be_visible()
     open_tab(page, "Coins")
     expect(page.get_by_role("button", name="Train live")).to_be_visible()
 

@@ -7,7 +7,6 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.ui.test_browser import (  # noqa: F401  # fixtures
-    LOADED_MS,
     address,
     browser,
     client,
@@ -28,7 +27,7 @@ def ask(page: Page) -> None:
     page.get_by_role("button", name=QUESTION).click()
     expect(page.get_by_role("textbox", name="Possible answers")).to_have_value("a cat\na goldfish")
     page.get_by_role("button", name="Ask", exact=True).click()
-    expect(pill(page)).to_contain_text(re.compile("allucination"), timeout=LOADED_MS)
+    expect(pill(page)).to_contain_text(re.compile("allucination"))
     expect(words(page).last).to_have_text("∎")
 
 
@@ -48,11 +47,11 @@ def test_a_word_is_clicked_changed_and_changed_back(page):
     animal = words(page).filter(has_text=re.compile("cat|goldfish")).first
     was_cat = "cat" in animal.inner_text()
     animal.click()
-    expect(page.locator(".hl-choices")).to_contain_text("could have written", timeout=LOADED_MS)
+    expect(page.locator(".hl-choices")).to_contain_text("could have written")
     shoot(page, "ask-choices")
     assert fits_the_screen(page)
     page.locator(".hl-choice[role]").filter(has_text="goldfish" if was_cat else "“cat”").click()
-    expect(page.get_by_role("button", name="Back to the first answer")).to_be_visible(timeout=LOADED_MS)
+    expect(page.get_by_role("button", name="Back to the first answer")).to_be_visible()
     expect(answer.locator(".hl-forced")).to_have_text(" goldfish" if was_cat else " cat")
     expect(page.locator(".hl-choices")).to_have_count(0)
     expect(pill(page)).to_contain_text(re.compile("allucination"))
@@ -70,7 +69,7 @@ def test_the_keyboard_reaches_every_word(page):
     page.keyboard.press("ArrowRight")
     assert page.evaluate("document.activeElement.dataset.place") == "2"
     page.keyboard.press("Enter")
-    expect(page.locator(".hl-choices")).to_be_visible(timeout=LOADED_MS)
+    expect(page.locator(".hl-choices")).to_be_visible()
     expect(words(page).nth(2)).to_have_class(re.compile("hl-chosen"))
 
 
@@ -78,9 +77,7 @@ def test_the_rate_grows_and_stops_when_decided(page):
     ask(page)
     panel(page, "Ask 16 times")
     page.get_by_role("button", name="Sample 16 answers").click()
-    expect(page.get_by_text(re.compile("Mostly (not )?hallucinations|Not decided after 16"))).to_be_visible(
-        timeout=LOADED_MS
-    )
+    expect(page.get_by_text(re.compile("Mostly (not )?hallucinations|Not decided after 16"))).to_be_visible()
     marks = page.locator(".hl-marks [title]").count()
     assert 8 <= marks <= 16
     expect(page.get_by_text(re.compile(rf"\d+ of {marks} answers hallucinate"))).to_be_visible()
@@ -92,7 +89,7 @@ def test_base_and_tuned_stand_side_by_side(page):
     ask(page)
     panel(page, "Base against tuned")
     page.get_by_role("button", name="Compare on the same seed").click()
-    expect(page.locator(".hl-two:visible .hl-pill")).to_have_count(2, timeout=LOADED_MS)
+    expect(page.locator(".hl-two:visible .hl-pill")).to_have_count(2)
     expect(page.get_by_text(re.compile("Neither is|Only the answer|Both are"))).to_be_visible()
     shoot(page, "ask-compare")
     assert fits_the_screen(page)
@@ -103,8 +100,8 @@ def test_a_common_wrong_answer_is_found_out(page):
     expect(page.get_by_text("An owl can turn its head all the way round.")).to_be_visible()
     page.get_by_role("textbox", name="Your own answer to it").fill("A full circle, 360 degrees.")
     page.get_by_role("button", name="Answer and compare").click()
-    expect(page.get_by_text("✕ Like a listed wrong answer")).to_be_visible(timeout=LOADED_MS)
-    expect(page.locator(".js-plotly-plot:visible")).to_have_count(1, timeout=LOADED_MS)
+    expect(page.get_by_text("✕ Like a listed wrong answer")).to_be_visible()
+    expect(page.locator(".js-plotly-plot:visible")).to_have_count(1)
     page.wait_for_timeout(500)  # let the figure be drawn
     shoot(page, "ask-references")
     assert fits_the_screen(page)
@@ -115,7 +112,7 @@ def test_possible_answers_are_found_by_sampling(page):
     question_box(page).fill("Which pet would suit a tiny flat?")
     page.get_by_role("button", name="Find possible answers by sampling").click()
     states = page.get_by_role("textbox", name="Possible answers")
-    expect(states).to_have_value(re.compile("a (cat|goldfish)\na (cat|goldfish)"), timeout=LOADED_MS)
+    expect(states).to_have_value(re.compile("a (cat|goldfish)\na (cat|goldfish)"))
     expect(page.get_by_text(re.compile(r"Of 64 answers without a hint: \d+ ×"))).to_be_visible()
     question_box(page).fill("Why is purple heavier than Tuesday?")
     expect(states).to_have_value("")
@@ -128,7 +125,7 @@ def test_a_pasted_answer_shows_which_words_do_not_belong(page):
     page.get_by_role("button", name="Judge my own answer").click()
     page.get_by_role("textbox", name="Answer to judge").fill("A goldfish, because it purrs.")
     page.get_by_role("button", name="Ask", exact=True).click()
-    expect(pill(page)).to_have_text("✕ Hallucination", timeout=LOADED_MS)
+    expect(pill(page)).to_have_text("✕ Hallucination")
     expect(page.locator(".hl-answer mark").filter(has_text="p").first).to_be_visible()
     expect(page.locator(".hl-answer span").filter(has_text="goldfish")).to_be_visible()
     shoot(page, "ask-pasted")
@@ -142,14 +139,12 @@ def test_stopping_the_rate_frees_the_tab_for_another(page):
     states.fill("\n".join(f"animal number {number}" for number in range(12)))  # a frame that takes a while
     panel(page, "Ask 16 times")
     page.get_by_role("button", name="Sample 16 answers").click()
-    expect(page.locator(".hl-card:visible progress")).to_be_visible(timeout=LOADED_MS)
+    expect(page.locator(".hl-card:visible progress")).to_be_visible()
     page.get_by_role("button", name="Stop sampling").click()
-    expect(page.get_by_text("Stopped before the first answer was judged.")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("Stopped before the first answer was judged.")).to_be_visible()
     states.fill("a cat\na goldfish")
     page.get_by_role("button", name="Sample 16 answers").click()
-    expect(page.get_by_text(re.compile("Mostly (not )?hallucinations|Not decided after 16"))).to_be_visible(
-        timeout=LOADED_MS
-    )
+    expect(page.get_by_text(re.compile("Mostly (not )?hallucinations|Not decided after 16"))).to_be_visible()
 
 
 def test_every_new_endpoint_answers(client):

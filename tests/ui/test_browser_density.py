@@ -29,7 +29,7 @@ def handle(page: Page, state: int) -> Locator:
 
 def open_density(page: Page) -> None:
     open_tab(page, "Density")
-    expect(handle(page, 1)).to_be_visible(timeout=20_000)
+    expect(handle(page, 1)).to_be_visible()
     handle(page, 1).scroll_into_view_if_needed()
 
 
@@ -63,7 +63,6 @@ def wait_for_mean(page: Page, state: int, *, near: float) -> None:
     page.wait_for_function(
         "([plot, index, near]) => Math.abs(document.querySelector(plot).layout.meta.means[index][0] - near) < 0.06",
         arg=[PLOT, state - 1, near],
-        timeout=10_000,
     )
 
 
@@ -90,7 +89,7 @@ def test_modes_dragged_together_end_the_hallucination(page):
     wait_for_mean(page, 2, near=0.5)  # the page follows before the handle is let go
     page.mouse.move(to, y, steps=5)
     page.mouse.up()
-    expect(pill(page)).to_have_text("✓ Not a hallucination", timeout=10_000)
+    expect(pill(page)).to_have_text("✓ Not a hallucination")
     expect(page.get_by_label("mean", exact=True)).to_have_value(
         re.compile(r"^-[12]\.\d+")
     )  # the dragged state's
@@ -125,7 +124,7 @@ def test_arrow_keys_move_a_mean_and_typed_numbers_shape_it(page):
     open_density(page)
     handle(page, 2).focus()
     page.keyboard.press("ArrowLeft")
-    expect(handle(page, 2)).not_to_have_attribute("aria-label", re.compile("state 2: 3;"), timeout=10_000)
+    expect(handle(page, 2)).not_to_have_attribute("aria-label", re.compile("state 2: 3;"))
     assert drawn_means(page)[1][0] < 3
     page.get_by_role("radio", name="state 1").check()
     expect(page.get_by_label("mean", exact=True)).to_have_value("-3")
@@ -148,7 +147,7 @@ def test_a_clicked_answer_is_scored(page):
     expect(page.get_by_text(re.compile("The answer (2|1.9|2.0)"))).to_be_visible()
     page.get_by_label("Score an answer").fill("0.1")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("The answer 0.1:")).to_be_visible(timeout=10_000)
+    expect(page.get_by_text("The answer 0.1:")).to_be_visible()
 
 
 def test_the_plane_and_a_theorem_with_its_certificate(page):
@@ -161,7 +160,7 @@ def test_the_plane_and_a_theorem_with_its_certificate(page):
         assert middle(handle(page, index)) == pytest.approx(pixel(page, *mean), abs=2)
     shoot(page, "density-plane")
     choose(page, "Theorem 5.2, as written")
-    expect(page.get_by_text("Theorem 5.2, as written: ✕ fails")).to_be_visible(timeout=10_000)
+    expect(page.get_by_text("Theorem 5.2, as written: ✕ fails")).to_be_visible()
     page.wait_for_timeout(500)
     shoot(page, "density-theorem")
     assert fits_the_screen(page)
@@ -173,7 +172,7 @@ def test_the_audit_follows_its_controls(page):
     expect(page.locator(".hl-three dd").first).to_contain_text("≥ 1.6 × 10")
     page.get_by_label("number input for r, in standard deviations of a mean").fill("1.2")
     page.keyboard.press("Enter")
-    expect(page.locator(".hl-three dd").first).to_contain_text("silent", timeout=10_000)
+    expect(page.locator(".hl-three dd").first).to_contain_text("silent")
 
 
 def test_the_endpoint_answers(client):

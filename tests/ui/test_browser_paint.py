@@ -7,7 +7,6 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.ui.test_browser import (  # noqa: F401  # fixtures
-    LOADED_MS,
     address,
     browser,
     client,
@@ -36,12 +35,12 @@ def paint(page: Page, n_images: int) -> None:
 
 def test_images_form_arrive_and_are_looked_at(page, tmp_path):
     paint(page, 4)
-    expect(page.locator(".hl-forming img").first).to_be_visible(timeout=LOADED_MS)
-    expect(pill(page)).to_contain_text("of 4 images", timeout=LOADED_MS)
+    expect(page.locator(".hl-forming img").first).to_be_visible()
+    expect(pill(page)).to_contain_text("of 4 images")
     expect(page.locator(".hl-forming")).to_have_count(0)
     page.locator("#paint-gallery .gallery-item button").nth(1).click()
     details = page.locator(".hl-details:visible")
-    expect(details).to_contain_text("Image 2, seed 1", timeout=LOADED_MS)
+    expect(details).to_contain_text("Image 2, seed 1")
     expect(details.locator(".hl-nearest img")).to_have_count(4)
     expect(details).to_contain_text("read by a probe")
     shoot(page, "paint-details")
@@ -54,7 +53,7 @@ def test_images_form_arrive_and_are_looked_at(page, tmp_path):
     prompt_box(page).fill("something else")
     page.get_by_role("button", name="Your own picture").click()
     page.locator("input[type=file]:not([webkitdirectory])").last.set_input_files(kept)
-    expect(page.get_by_text("Painted here")).to_be_visible(timeout=LOADED_MS)
+    expect(page.get_by_text("Painted here")).to_be_visible()
     expect(prompt_box(page)).to_have_value(PROMPT)
     expect(page.get_by_label("number input for Images (K)")).to_have_value("1")
     expect(page.get_by_label("Seed", exact=True).locator("visible=true")).to_have_value("1")
@@ -83,13 +82,13 @@ def test_the_time_machine_moves_through_training(page):
     page.keyboard.press("Enter")
     page.get_by_role("button", name="Time machine").click()
     page.get_by_role("button", name="Paint at every checkpoint").click()
-    expect(page.get_by_role("button", name="Stop travelling")).to_be_disabled(timeout=LOADED_MS)
-    expect(pill(page)).to_contain_text("step-2800: ", timeout=LOADED_MS)
+    expect(page.get_by_role("button", name="Stop travelling")).to_be_disabled()
+    expect(pill(page)).to_contain_text("step-2800: ")
     expect(page.locator("#time-gallery .gallery-item")).to_have_count(2)
     expect(page.locator(".js-plotly-plot:visible")).to_have_count(1)
     page.get_by_label("number input for Checkpoint").fill("0")
     page.keyboard.press("Enter")
-    expect(pill(page)).to_contain_text("base: 2 of 2 hallucinate", timeout=20_000)
+    expect(pill(page)).to_contain_text("base: 2 of 2 hallucinate")
     shoot(page, "paint-time")
     assert fits_the_screen(page)
 
@@ -100,7 +99,7 @@ def test_guided_sampling_keeps_what_is_inside(page):
     page.get_by_role("button", name="Sampling").locator("visible=true").click()
     page.get_by_role("radio", name="Keep only what is inside a region").check()
     paint(page, 2)
-    expect(pill(page)).to_contain_text(re.compile(r"2 kept of \d painted"), timeout=LOADED_MS)
+    expect(pill(page)).to_contain_text(re.compile(r"2 kept of \d painted"))
     expect(page.get_by_text("None of the kept images hallucinates")).to_be_visible()
 
 
