@@ -23,7 +23,9 @@ from hallulab.records import RecordFile  # noqa: E402
 from hallulab.reports.charts import chart_png  # noqa: E402
 from hallulab.reports.contact_sheet import ContactRow, contact_sheet  # noqa: E402
 from hallulab.reports.words_figures import figure_4, length_chart, paper_chart  # noqa: E402
-from hallulab.scoring.pictures import frame_of, paint, score_embeddings  # noqa: E402
+from hallulab.scoring.picture_frames import frame_of  # noqa: E402
+from hallulab.scoring.picture_verdicts import score_embeddings  # noqa: E402
+from hallulab.scoring.pictures import paint  # noqa: E402
 
 PROMPTS = ("a realistic photo of a friendly dog", "a fluffy cat sitting on a sofa")
 N_PER_PROMPT = 5

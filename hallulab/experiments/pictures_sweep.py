@@ -25,14 +25,9 @@ from hallulab.errors import RefusedInputError
 from hallulab.experiments.pictures_cells import CellJudge, measure_cell
 from hallulab.records import RecordFile, as_plain, as_tuples, folder_sha256, library_versions
 from hallulab.scoring.attribute_truth import truth_records
-from hallulab.scoring.pictures import (
-    NO_FRAME,
-    PaintResult,
-    PictureFrame,
-    frame_of,
-    recipe_chunk,
-    score_embeddings,
-)
+from hallulab.scoring.picture_frames import NO_FRAME, PictureFrame, frame_of
+from hallulab.scoring.picture_verdicts import score_embeddings
+from hallulab.scoring.pictures import PaintResult, recipe_chunk
 from hallulab.scoring.training_history import steps_in_name
 from hallulab.theory.regions import check_mass
 

@@ -27,7 +27,9 @@ from hallulab.engine.pictures import (
 )
 from hallulab.errors import RefusedInputError
 from hallulab.models.clip import LoadedClip
-from hallulab.scoring.pictures import NO_FRAME, PaintResult, PictureFrame, frame_of, score_embeddings
+from hallulab.scoring.picture_frames import NO_FRAME, PictureFrame, frame_of
+from hallulab.scoring.picture_verdicts import score_embeddings
+from hallulab.scoring.pictures import PaintResult
 from hallulab.theory.regions import check_mass
 
 Way = Literal["keep", "best"]

@@ -17,7 +17,9 @@ from torch import Tensor
 from hallulab.engine.core import Engine
 from hallulab.engine.pictures import PaintedImage, PaintSettings, check_prompt, embed_images, stream_images
 from hallulab.errors import RefusedInputError
-from hallulab.scoring.pictures import NO_FRAME, PaintResult, PictureFrame, frame_of, score_embeddings
+from hallulab.scoring.picture_frames import NO_FRAME, PictureFrame, frame_of
+from hallulab.scoring.picture_verdicts import score_embeddings
+from hallulab.scoring.pictures import PaintResult
 from hallulab.theory.confidence_sequences import anytime_interval
 from hallulab.theory.intervals import Interval, wilson_interval
 from hallulab.theory.regions import check_mass

@@ -8,7 +8,9 @@ from hallulab.engine.core import Engine
 from hallulab.engine.pictures import PaintSettings, PaintStep, check_prompt, embed_images, stream_images
 from hallulab.errors import RefusedInputError
 from hallulab.scoring.job_progress import JobProgress, taking_turns
-from hallulab.scoring.pictures import NO_FRAME, PaintResult, frame_of, score_embeddings
+from hallulab.scoring.picture_frames import NO_FRAME, frame_of
+from hallulab.scoring.picture_verdicts import score_embeddings
+from hallulab.scoring.pictures import PaintResult
 from hallulab.scoring.training_history import LossPoint, steps_in_name, training_history
 from hallulab.theory.regions import check_mass
 

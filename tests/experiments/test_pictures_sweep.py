@@ -35,7 +35,8 @@ from hallulab.experiments.pictures_sweep_summary import (
     summarise,
 )
 from hallulab.records import RecordFile
-from hallulab.scoring.pictures import frame_of, paint, read_recipe
+from hallulab.scoring.picture_frames import frame_of
+from hallulab.scoring.pictures import paint, read_recipe
 from hallulab.theory.diversity import cosine_diversity
 from hallulab.theory.intervals import wilson_interval
 

@@ -17,7 +17,8 @@ from hallulab.scoring.guided_pictures import (
     margins_of,
     paint_guided,
 )
-from hallulab.scoring.pictures import frame_of, paint
+from hallulab.scoring.picture_frames import frame_of
+from hallulab.scoring.pictures import paint
 
 PAINT = PaintSettings(n_images=2, seed=5, steps=2, size=32, batch_size=3)
 

@@ -15,8 +15,9 @@ from hallulab.scoring.guided_pictures import (
     kept_images,
     paint_guided,
 )
+from hallulab.scoring.picture_frames import frame_of
 from hallulab.scoring.picture_previews import Preview, with_previews, without_previews
-from hallulab.scoring.pictures import PaintResult, frame_of
+from hallulab.scoring.pictures import PaintResult
 from hallulab.scoring.pictures_rate import GrowingProgress, GrowingResult, GrowingSettings, paint_growing
 from hallulab.theory.confidence_sequences import anytime_interval
 from hallulab.ui.parts.interval_bar import interval_bar
