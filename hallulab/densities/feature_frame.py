@@ -134,6 +134,17 @@ class FeatureFrame:
         samples = zip(self.states, self.hcdr.genuine_log_densities, strict=True)
         return {state: len(sample) for state, sample in samples}
 
+    def features(self, embeddings: ArrayLike) -> NDArray[np.float64]:
+        """φ of [LHZSL] 7.3: each embedding scaled to length 1, projected, z-scored.
+
+        Args:
+            embeddings: shape (n, d).
+
+        Returns: shape (n, n_kept).
+        Raises RefusedInputError for embeddings that are not finite or of another width.
+        """
+        return self._folded.features(self._checked(embeddings))
+
     def log_densities(self, embeddings: ArrayLike) -> NDArray[np.float64]:
         """log f_i of every embedding under every state.
 
@@ -143,15 +154,36 @@ class FeatureFrame:
         Returns: shape (n, n_states), nats, in the chain's z-scored space.
         Raises RefusedInputError for embeddings that are not finite or of another width.
         """
-        features = np.asarray(embeddings)
-        _refuse_unusable(features)
-        expected = self.chain[1].n_features_in_
-        if features.shape[1] != expected:
+        return self._folded.log_densities(self._checked(embeddings))
+
+    def log_densities_of_features(self, features: ArrayLike) -> NDArray[np.float64]:
+        """log f_i at points of the space that `features` maps into, such as the mean of several images there.
+
+        Args:
+            features: shape (n, n_kept).
+
+        Returns: shape (n, n_states), nats.
+        Raises RefusedInputError for points that are not finite or of another width.
+        """
+        points = np.asarray(features, dtype=np.float64)
+        _refuse_unusable(points)
+        expected = self.chain[1].n_components_
+        if points.shape[1] != expected:
             raise RefusedInputError(
-                f"this frame was fitted on embeddings of width {expected}, got width {features.shape[1]}: "
+                f"expected features of this frame, of width {expected}, got width {points.shape[1]}"
+            )
+        return self._folded.log_densities_of_features(points)
+
+    def _checked(self, embeddings: ArrayLike) -> NDArray[Any]:
+        rows = np.asarray(embeddings)
+        _refuse_unusable(rows)
+        expected = self.chain[1].n_features_in_
+        if rows.shape[1] != expected:
+            raise RefusedInputError(
+                f"this frame was fitted on embeddings of width {expected}, got width {rows.shape[1]}: "
                 f"use the embedder it names ({self.embedder})"
             )
-        return self._folded.log_densities(features)
+        return rows
 
     def margins(self, embeddings: ArrayLike) -> NDArray[np.float64]:
         """Nats above the nearest threshold, shape (n,), of (n, d) embeddings; positive is inside some region."""

@@ -1,6 +1,6 @@
 """Log-densities of many embeddings at once: a fitted feature chain and its mixtures folded into a few products."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,21 +53,30 @@ class FoldedScores:
             first_components=np.cumsum([0, *(len(mixture.weights_) for mixture in parts[:-1])]),
         )
 
+    def features(self, embeddings: NDArray[Any]) -> NDArray[np.float64]:
+        """(n, n_kept) z-scored principal components of (n, d) embeddings, each scaled to length 1 first."""
+        return _in_passes(self._features, embeddings, self.matrix.shape[1])
+
     def log_densities(self, embeddings: NDArray[Any]) -> NDArray[np.float64]:
         """(n, n_states) nats of (n, d) embeddings, each scaled to length 1 first."""
-        found = np.empty((len(embeddings), len(self.first_components)))
-        for start in range(0, len(embeddings), ROWS_AT_ONCE):
-            found[start : start + ROWS_AT_ONCE] = self._pass(
-                embeddings[start : start + ROWS_AT_ONCE].astype(np.float64)
-            )
-        return found
+        return _in_passes(
+            lambda rows: self._densities(self._features(rows)), embeddings, len(self.first_components)
+        )
 
-    def _pass(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    def log_densities_of_features(self, features: NDArray[Any]) -> NDArray[np.float64]:
+        """(n, n_states) nats of (n, n_kept) points of the space that `features` maps into."""
+        return _in_passes(self._densities, features, len(self.first_components))
+
+    def _features(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         lengths = np.sqrt(np.einsum("nd,nd->n", rows, rows))
         lengths[lengths == 0] = 1  # as scikit-learn's Normalizer does
         reduced = rows @ self.matrix  # (n, n_kept)
         reduced /= lengths[:, None]
         reduced += self.shift
+        return reduced
+
+    def _densities(self, reduced: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Overwrites what it is given."""
         weighted = reduced @ self.linear  # (n, n_all)
         np.square(reduced, out=reduced)
         weighted += reduced @ self.quadratic
@@ -77,3 +86,14 @@ class FoldedScores:
         weighted -= np.repeat(highest, counts, axis=1)
         np.exp(weighted, out=weighted)
         return np.log(np.add.reduceat(weighted, self.first_components, axis=1)) + highest
+
+
+def _in_passes(
+    function: Callable[[NDArray[np.float64]], NDArray[np.float64]], rows: NDArray[Any], width: int
+) -> NDArray[np.float64]:
+    """`function` of a few rows at a time, its (n, width) results one below the other."""
+    found = np.empty((len(rows), width))
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        part = slice(start, start + ROWS_AT_ONCE)
+        found[part] = function(rows[part].astype(np.float64))
+    return found

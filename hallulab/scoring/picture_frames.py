@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,13 @@ from safetensors.numpy import load_file, save_file
 
 from hallulab.data.image_sets import ImageSet
 from hallulab.densities.feature_frame import FeatureFrame, FrameSettings, split_rows
+from hallulab.densities.mean_tests import MeanTests
 from hallulab.engine.core import Engine
 from hallulab.engine.pictures import embed_images
 from hallulab.errors import RefusedInputError
 from hallulab.models.clip import LoadedClip
 
 HELD_OUT_FILE = "held_out.safetensors"
-N_NULL_MEANS = 400
-"""Means of K genuine images drawn for the K-matched null."""
 NO_FRAME = (
     "no frame to judge with: fit one with `python -m hallulab frame FOLDER --out FRAME` "
     "and name it in the preset"
@@ -67,22 +66,14 @@ class PictureFrame:
                 "fit the frame again with `python -m hallulab frame`"
             ) from error
 
-    def genuine_means(self, n_images: int, *, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
-        """State → (n_null, d) means of `n_images` of its genuine unit embeddings, drawn with replacement."""
-        found = {}
-        for state in self.features.states:
-            genuine = unit_rows(self.held_out[state])
-            draws = rng.integers(len(genuine), size=(N_NULL_MEANS, n_images))
-            found[state] = genuine[draws].mean(axis=1)
-        return found
+    @cached_property
+    def held_out_features(self) -> dict[str, NDArray[np.float64]]:
+        """State → (n_held_out, n_kept) features of its held-out images."""
+        return {state: self.features.features(rows) for state, rows in self.held_out.items()}
 
-    def null_means(self, n_images: int, *, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
-        """State → (n_null,) log-densities, under it, of means of `n_images` of its genuine embeddings."""
-        means = self.genuine_means(n_images, rng=rng)
-        return {
-            state: self.features.log_densities(means[state])[:, column]
-            for column, state in enumerate(self.features.states)
-        }
+    def mean_tests(self, n_images: int, hdr_mass: float, *, rng: np.random.Generator) -> MeanTests:
+        """The tests of a mean of `n_images` images; `rng` draws the means of genuine ones behind thresholds."""
+        return MeanTests.of(self.features.with_mass(hdr_mass), self.held_out_features, n_images, rng=rng)
 
     def check_embedder(self, clip: LoadedClip) -> None:
         """Refuse a model whose embeddings mean nothing to this frame."""

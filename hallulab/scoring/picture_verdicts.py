@@ -8,27 +8,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hallulab.densities.hcdr import HcdrFrame, Verdict
+from hallulab.densities.mean_tests import MeanTest, MeanTests
 from hallulab.models.clip import LoadedClip
-from hallulab.scoring.picture_frames import N_NULL_MEANS, PictureFrame, unit_rows
+from hallulab.scoring.picture_frames import PictureFrame
 from hallulab.theory.intervals import Interval, wilson_interval
 
 
 @dataclass(frozen=True)
 class ImageScores:
-    """Log-densities of some images, of their mean, and of the means of as many genuine images."""
+    """Log-densities of some images, and the tests of their mean."""
 
     hcdr: HcdrFrame
     """The thresholds, at the mass asked for."""
     log_densities: NDArray[np.float64]
     """(n, n_states) of every image, nats."""
-    mean_log_densities: NDArray[np.float64]
-    """(n_states,) of the mean of the images' unit embeddings, nats."""
-    null_means: dict[str, NDArray[np.float64]]
-    """State → log-densities of means of as many genuine images, nats."""
+    mean: NDArray[np.float64]
+    """(n_kept,) mean of the images' features: m̂ of [LHZSL] 7.3."""
+    mean_tests: MeanTests
+    """For means of as many images."""
 
     def with_mass(self, hdr_mass: float) -> "ImageScores":
         """The same images at another mass: decided again from what is stored, without a model."""
-        return replace(self, hcdr=self.hcdr.with_mass(hdr_mass))
+        return replace(
+            self, hcdr=self.hcdr.with_mass(hdr_mass), mean_tests=self.mean_tests.with_mass(hdr_mass)
+        )
 
     @cached_property
     def verdicts(self) -> tuple[Verdict, ...]:
@@ -36,20 +39,19 @@ class ImageScores:
         return tuple(self.hcdr.decide(self.log_densities))
 
     @cached_property
-    def mean_verdict(self) -> Verdict:
-        """The paper's test: the verdict on the mean of the images."""
-        return self.hcdr.decide(self.mean_log_densities[None])[0]
+    def mean_verdicts(self) -> dict[MeanTest, Verdict]:
+        """Test → its verdict on the mean of the images."""
+        return self.mean_tests.decide(self.mean)
 
-    @cached_property
+    @property
+    def mean_verdict(self) -> Verdict:
+        """The paper's test."""
+        return self.mean_verdicts["paper"]
+
+    @property
     def matched_verdict(self) -> Verdict:
-        """The mean against thresholds from means of as many genuine images: a test with power at any K."""
-        null = HcdrFrame(
-            self.hcdr.states,
-            tuple(self.null_means[state] for state in self.hcdr.states),
-            self.hcdr.hdr_mass,
-            self.hcdr.threshold_rule,
-        )
-        return null.decide(self.mean_log_densities[None])[0]
+        """The same density against thresholds from means of as many genuine images."""
+        return self.mean_verdicts["k_matched"]
 
     @property
     def n_outside(self) -> int:
@@ -68,18 +70,19 @@ class ImageScores:
 
     def to_json(self) -> dict[str, Any]:
         """The verdict's part of the contract of `paint`; per-image entries are in `image_json`."""
-        matched = {state.state: state.threshold for state in self.matched_verdict.states}
         return {
             "mean": {
-                "log_density": _log_density(self.mean_verdict),
-                "inside": not self.mean_verdict.is_hallucination,
-                "margin_nats": self.mean_verdict.margin_nats,
+                **verdict_json(self.mean_verdict),
                 "k": len(self.verdicts),
-                "k_matched": {
-                    "thresholds": matched,
-                    "inside": not self.matched_verdict.is_hallucination,
-                    "margin_nats": self.matched_verdict.margin_nats,
-                    "n_null": N_NULL_MEANS,
+                **{
+                    test: {
+                        **verdict_json(self.mean_verdicts[test]),
+                        "thresholds": {
+                            state.state: state.threshold for state in self.mean_verdicts[test].states
+                        },
+                        "n_null": self.mean_verdicts[test].states[0].n_genuine,
+                    }
+                    for test in ("k_matched", "own_law")
                 },
             },
             "hallucination_rate": self.hallucination_rate,
@@ -97,12 +100,11 @@ def score_embeddings(
 ) -> ImageScores:
     """Judge images by their (n, d) embeddings, one by one and as a mean; `seed` draws the null."""
     frame.check_embedder(clip)
-    mean = unit_rows(embeddings).mean(axis=0, keepdims=True)
     return ImageScores(
         hcdr=frame.features.hcdr.with_mass(hdr_mass),
         log_densities=frame.features.log_densities(embeddings),
-        mean_log_densities=frame.features.log_densities(mean)[0],
-        null_means=frame.null_means(len(embeddings), rng=np.random.default_rng(seed)),
+        mean=frame.features.features(embeddings).mean(axis=0),
+        mean_tests=frame.mean_tests(len(embeddings), hdr_mass, rng=np.random.default_rng(seed)),
     )
 
 
@@ -111,11 +113,7 @@ def verdict_json(verdict: Verdict | None) -> dict[str, Any]:
     if verdict is None:
         return {"log_density": {}, "inside": None, "margin_nats": None}
     return {
-        "log_density": _log_density(verdict),
+        "log_density": {state.state: state.log_density for state in verdict.states},
         "inside": not verdict.is_hallucination,
         "margin_nats": verdict.margin_nats,
     }
-
-
-def _log_density(verdict: Verdict) -> dict[str, float]:
-    return {state.state: state.log_density for state in verdict.states}
