@@ -16,6 +16,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from hallulab.data.captioned_pictures import DrawnPictures, pet_drawings
 from hallulab.data.fauna import SPECIES, WILD, caption_words, draw_face, random_face
 from hallulab.models.caption_tokenizer import learn_caption_tokenizer
+from hallulab.models.denoising import token_ids
 from hallulab.models.diffusion import (
     DiffusionSizes,
     assemble_pipeline,
@@ -35,7 +36,6 @@ from hallulab.training.unet_tuning import (
     noisy_batch,
     start_accelerator,
     step_generator,
-    token_ids,
 )
 
 COMMAND = "python -m hallulab train small-world pictures"

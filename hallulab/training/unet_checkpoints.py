@@ -14,6 +14,7 @@ from hallulab.data.captioned_pictures import CaptionedPictures
 from hallulab.errors import RefusedInputError
 from hallulab.models.diffusion import save_unet
 from hallulab.records import RecordFile, write_card
+from hallulab.scoring.training_history import LOSSES_FILE, training_history
 from hallulab.training.unet_tuning import TuningStep, UnetTuning, steps_done, tune_unet
 
 STEPS_PER_LOSS = 10
@@ -38,8 +39,8 @@ class TunedUnet:
 
     step: int
     path: Path
-    loss: float
-    """Mean training loss of the last steps before it."""
+    loss: float | None
+    """Training loss, as `training_history` reads it; None where none is beside it."""
 
 
 def checkpoint_name(step: int) -> str:
@@ -70,7 +71,7 @@ def tune_checkpoints(
         unfinished = work / "unfinished" / checkpoint_name(done.n_done)
         shutil.rmtree(unfinished, ignore_errors=True)
         save_unet(done.unet, done.averaged, unfinished)
-        write_losses(unfinished / "losses.jsonl", done.losses)
+        write_losses(unfinished / LOSSES_FILE, done.losses)
         write_card(
             unfinished,
             title=f"step {done.n_done}: {card.title}",
@@ -85,18 +86,11 @@ def tune_checkpoints(
         out.mkdir(parents=True, exist_ok=True)
         unfinished.replace(finished)
 
-    losses = tune_unet(
+    tune_unet(
         pipeline, pictures, settings, size=size, work=work, accelerator=accelerator, on_checkpoint=write
     )
-    return tuple(
-        TunedUnet(step, out / checkpoint_name(step), recent_loss(losses[:step]))
-        for step in sorted(set(settings.checkpoint_steps))
-    )
-
-
-def recent_loss(losses: NDArray[np.float32], n_recent: int = 5 * STEPS_PER_LOSS) -> float:
-    """Mean of the last losses of a run."""
-    return float(losses[-n_recent:].mean())
+    paths = {step: out / checkpoint_name(step) for step in sorted(set(settings.checkpoint_steps))}
+    return tuple(TunedUnet(step, path, training_history(str(path)).loss) for step, path in paths.items())
 
 
 def write_losses(path: Path, losses: NDArray[np.float32], every: int = STEPS_PER_LOSS) -> None:

@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from torch import Tensor, nn
 from tqdm import tqdm
-from transformers import CLIPTokenizer
 
 from hallulab.data.captioned_pictures import CaptionedPictures
 from hallulab.engine.device import choose_dtype
 from hallulab.errors import HallulabError, RefusedInputError
+from hallulab.models.denoising import predicted_noise, text_states
 from hallulab.training.latent_cache import cached_latents
 from hallulab.training.resumable_loop import LoopSettings, LoopState, State
 
@@ -334,20 +334,8 @@ def denoising_loss(unet: Any, batch: Batch, text: Tensor, alphas: Tensor) -> Ten
         text: (n, tokens, width) states of the captions.
         alphas: (n_times,) share of the signal's variance that is left at each time.
     """
-    share = alphas[batch.times][:, None, None, None]
-    noisy = share.sqrt() * batch.latents + (1 - share).sqrt() * batch.noise
-    return nn.functional.mse_loss(unet(noisy, batch.times, text).sample.float(), batch.noise)
-
-
-@torch.no_grad()
-def text_states(text_encoder: Any, tokenizer: CLIPTokenizer, captions: list[str]) -> Tensor:
-    """(n, tokens, width) states of captions under a frozen text encoder."""
-    return text_encoder(token_ids(tokenizer, captions).to(text_encoder.device))[0]
-
-
-def token_ids(tokenizer: CLIPTokenizer, captions: list[str]) -> Tensor:
-    """(n, tokens) ids of captions, padded to the tokenizer's length, too long ones cut."""
-    return tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt").input_ids
+    predicted = predicted_noise(unet, batch.latents, batch.noise, batch.times, text, alphas)
+    return nn.functional.mse_loss(predicted, batch.noise)
 
 
 def step_generator(*entropy: int) -> torch.Generator:
