@@ -46,9 +46,7 @@ def denoising_losses(
         raise RefusedInputError(
             f"expected one caption per picture, got {len(captions)} for {len(images)} pictures"
         )
-    kind = pipeline.scheduler.config.get("prediction_type", "epsilon")
-    if kind != "epsilon":
-        raise RefusedInputError(f"expected a pipeline whose UNet predicts noise (epsilon), got {kind}")
+    check_predicts_noise(pipeline)
     alphas = pipeline.scheduler.alphas_cumprod
     losses = []
     n_at_once = max(1, batch_size // n_times)
@@ -74,6 +72,13 @@ def denoising_losses(
         errors = (predicted - noise.float()).square().mean(dim=(1, 2, 3))
         losses.append(errors.reshape(len(latents), n_times).mean(dim=1))
     return torch.cat(losses).double().cpu().numpy() if losses else np.empty(0)
+
+
+def check_predicts_noise(pipeline: "StableDiffusionPipeline") -> None:
+    """Refuse a pipeline whose UNet predicts something else: its loss is another quantity."""
+    kind = pipeline.scheduler.config.get("prediction_type", "epsilon")
+    if kind != "epsilon":
+        raise RefusedInputError(f"expected a pipeline whose UNet predicts noise (epsilon), got {kind}")
 
 
 @torch.inference_mode()

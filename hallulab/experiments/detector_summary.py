@@ -10,8 +10,9 @@ from sklearn.metrics import cohen_kappa_score
 
 from hallulab.scoring.attribute_truth import TRUTHS
 from hallulab.theory.clustered_auroc import clustered_auroc
+from hallulab.theory.clustered_rate import ClusteredRate, clustered_rate
 from hallulab.theory.correlation import spearman
-from hallulab.theory.intervals import Interval, wilson_interval
+from hallulab.theory.intervals import Interval
 
 Record = dict[str, Any]
 BAD = ("blend", "other")
@@ -29,10 +30,12 @@ class ConfusionRow:
     n: int
     n_outside: int
     """δ-hallucinations among them."""
-    outside: float | None
-    """Their share; None without an image."""
+    outside: float
+    """Their share."""
     interval: Interval | None
-    """95 % Wilson interval of the share."""
+    """95 % of the share, seeds being the clusters; None with images of one seed alone."""
+    n_seeds: int
+    """Seeds they were painted from, or drawings."""
 
 
 @dataclass(frozen=True)
@@ -92,9 +95,12 @@ def confusion(records: Sequence[Record]) -> tuple[ConfusionRow, ...]:
             of_truth = [record for record in members if true_kind(record) == truth]
             if not of_truth:
                 continue
-            n_outside = sum(not record["inside"] for record in of_truth)
-            share, n = n_outside / len(of_truth), len(of_truth)
-            rows.append(ConfusionRow(group, truth, n, n_outside, share, wilson_interval(n_outside, n)))
+            found = _clustered(of_truth, lambda record: not record["inside"])
+            rows.append(
+                ConfusionRow(
+                    group, truth, found.n, found.n_success, found.value, found.interval, found.n_clusters
+                )
+            )
     return tuple(rows)
 
 
@@ -138,12 +144,16 @@ def verdict_agrees(records: Sequence[Record]) -> dict[str, dict[str, Any]]:
     found = {}
     for group, members in groups_of(records).items():
         clear = [record for record in members if true_kind(record) != "unclear"]
-        n_right = sum((true_kind(record) == "genuine") == record["inside"] for record in clear)
+        rate = (
+            _clustered(clear, lambda record: (true_kind(record) == "genuine") == record["inside"])
+            if clear
+            else None
+        )
         found[group] = {
             "n": len(clear),
             "n_unclear": len(members) - len(clear),
-            "agreement": n_right / len(clear) if clear else None,
-            "interval": asdict(wilson_interval(n_right, len(clear))) if clear else None,
+            "agreement": rate and rate.value,
+            "interval": rate and rate.interval and asdict(rate.interval),
         }
     return found
 
@@ -156,6 +166,17 @@ def summary_json(records: Sequence[Record]) -> dict[str, Any]:
         "table": [asdict(row) for row in detector_rows(records)],
         "agreement": [asdict(row) for row in agreement(records)],
     }
+
+
+def _clustered(records: Sequence[Record], is_counted: Callable[[Record], bool]) -> ClusteredRate:
+    """Share of records that are counted; painted images of one seed are one cluster, every drawing is its own."""
+    clusters: dict[tuple[str, int], list[bool]] = defaultdict(list)
+    for record in records:
+        number = record["seed"] if record["kind"] == "painted" else record["index"]
+        clusters[record["kind"], number].append(is_counted(record))
+    found = clustered_rate([sum(one) for one in clusters.values()], [len(one) for one in clusters.values()])
+    assert found is not None  # there are records
+    return found
 
 
 def _detector_row(

@@ -1,6 +1,6 @@
 """The quality bars of the shipped pictures: drawings, blends and painted images, measured."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,21 +9,26 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from sklearn.decomposition import PCA
-from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from hallulab.data.fauna import BLEND_KINDS, PETS, draw_face, pet_blend, random_face
+from hallulab.densities.mean_tests import N_NULL_MEANS, TEST_WORDS, genuine_means
 from hallulab.engine.core import Engine
 from hallulab.engine.pictures import PaintSettings, embed_images, stream_images
 from hallulab.errors import RefusedInputError
 from hallulab.experiments.quality_bar import QualityBar
 from hallulab.scoring.picture_frames import PictureFrame, frame_of
+from hallulab.theory.bootstrap import paired_difference
+from hallulab.theory.clustered_auroc import clustered_auroc
+from hallulab.theory.clustered_rate import clustered_rate
 from hallulab.theory.intervals import wilson_interval
 
 SEED = 20_000
 """Of every fresh drawing and painted image here; training uses other streams."""
+N_GROUPS = 100
+"""Groups of drawings that the bootstrap of the AUROC draws again."""
 SPECIES_PROMPTS = (
     "a photo of a {}",
     "a realistic photo of a friendly {}",
@@ -55,9 +60,8 @@ def clip_bars(engine: Engine, sizes: PictureBarSizes | None = None) -> tuple[Qua
     blends = blend_drawings(sizes.n_blends, seed=SEED + 1)
     with engine.job("bars"):
         clip = engine.clip()
-        margins_of = {
-            state: frame.features.margins(embed_images(clip, images)) for state, images in genuine.items()
-        }
+        embeddings = {state: embed_images(clip, images) for state, images in genuine.items()}
+        margins_of = {state: frame.features.margins(rows) for state, rows in embeddings.items()}
         blend_margins = frame.features.margins(embed_images(clip, blends))
     bars = [_coverage_bar(f"coverage of genuine {state}s", margins_of[state], 0.87, 0.93) for state in PETS]
     genuine_margins = np.concatenate([margins_of[state] for state in PETS])
@@ -68,18 +72,22 @@ def clip_bars(engine: Engine, sizes: PictureBarSizes | None = None) -> tuple[Qua
         margins = blend_margins[index :: len(BLEND_KINDS)]
         name = "blends outside: {} ears, {} eyes, {} nose".format(*kind)
         bars.append(_share_bar(name, int((margins <= 0).sum()), len(margins)))
-    return (*bars, *_mean_bars(frame))
+    return (*bars, *_mean_bars(frame, embeddings))
 
 
-def _mean_bars(frame: PictureFrame, n_images: int = 64) -> list[QualityBar]:
-    """How often the paper's test of the mean calls a mean of genuine images of one state genuine."""
-    null = frame.null_means(n_images, rng=np.random.default_rng(SEED))
-    thresholds = frame.features.hcdr.thresholds
-    name = "means of {} genuine {}s inside their region (the paper's mean test)"
-    return [
-        _share_bar(name.format(n_images, state), int((null[state] > threshold).sum()), len(null[state]))
-        for state, threshold in zip(frame.features.states, thresholds, strict=True)
-    ]
+def _mean_bars(
+    frame: PictureFrame, genuine: Mapping[str, NDArray[np.float32]], n_images: int = 64
+) -> list[QualityBar]:
+    """How often each test of the mean calls means of genuine images, which no threshold saw, genuine."""
+    rng = np.random.default_rng(SEED)
+    tests = frame.mean_tests(n_images, frame.features.hcdr.hdr_mass, rng=rng)
+    bars = []
+    for state, rows in genuine.items():
+        means = genuine_means(frame.features.features(rows), n_images, N_NULL_MEANS, rng=rng)
+        for test, is_outside in tests.outside(means).items():
+            name = f"means of {n_images} genuine {state}s inside, {TEST_WORDS[test]}"
+            bars.append(_share_bar(name, int((~is_outside).sum()), len(means)))
+    return bars
 
 
 def pictures_bars(engine: Engine, sizes: PictureBarSizes | None = None) -> tuple[QualityBar, ...]:
@@ -90,14 +98,13 @@ def pictures_bars(engine: Engine, sizes: PictureBarSizes | None = None) -> tuple
         clip = engine.clip()
         last = engine.painter()
         bars = [*_species_bars(last, sizes), *_decoder_bars(last, clip, frame, sizes)]
-        counts = {
-            name: _n_outside(engine.painter(name), clip, frame, sizes.n_rate)
+        outside = {
+            name: _outside(engine.painter(name), clip, frame, sizes.n_rate)
             for name in engine.checkpoint_names("pictures")
         }
-    n = sizes.n_rate * len(RATE_PROMPTS)
-    bars += [_share_bar(f"painted images outside, {name}", count, n) for name, count in counts.items()]
-    tuned = [count for name, count in counts.items() if name != engine.preset.pictures.base_name]
-    bars.append(_fall_bar("fall of the rate, first to last fine-tuned checkpoint", tuned[0], tuned[-1], n))
+    bars += [_painted_bar(f"painted images outside, {name}", found) for name, found in outside.items()]
+    tuned = [found for name, found in outside.items() if name != engine.preset.pictures.base_name]
+    bars.append(_fall_bar("fall of the rate, first to last fine-tuned checkpoint", tuned[0], tuned[-1]))
     return tuple(bars)
 
 
@@ -171,15 +178,13 @@ def paint_images(pipeline: Any, prompt: str, n: int, *, seed: int) -> list[Image
     return images
 
 
-def _n_outside(pipeline: Any, clip: Any, frame: PictureFrame, n: int) -> int:
-    """Images outside every region, over the three prompts of the paper, same seeds for every checkpoint."""
-    return sum(
-        int(
-            (
-                frame.features.margins(embed_images(clip, paint_images(pipeline, prompt, n, seed=SEED))) <= 0
-            ).sum()
-        )
-        for prompt in RATE_PROMPTS
+def _outside(pipeline: Any, clip: Any, frame: PictureFrame, n: int) -> NDArray[np.bool_]:
+    """(n_prompts, n) images outside every region, the paper's prompts, same seeds for every prompt and checkpoint."""
+    return np.array(
+        [
+            frame.features.margins(embed_images(clip, paint_images(pipeline, prompt, n, seed=SEED))) <= 0
+            for prompt in RATE_PROMPTS
+        ]
     )
 
 
@@ -211,27 +216,29 @@ def _coverage_bar(
     return QualityBar(name, value, len(margins), (interval.low, interval.high), at_least, at_most)
 
 
+def _painted_bar(name: str, outside: NDArray[np.bool_]) -> QualityBar:
+    """Share of (n_prompts, n_seeds) images outside; the prompts of a seed share its noise."""
+    found = clustered_rate(outside.sum(axis=0), np.full(outside.shape[1], len(outside)))
+    assert found is not None  # there are images
+    interval = found.interval and (found.interval.low, found.interval.high)
+    return QualityBar(name, found.value, found.n, interval)
+
+
 def _auroc_bar(name: str, genuine: NDArray[np.float64], blends: NDArray[np.float64]) -> QualityBar:
-    """Area under the curve with a bootstrap interval over both samples."""
-    rng = np.random.default_rng(SEED)
-    resampled = [
-        _auroc(rng.choice(genuine, len(genuine)), rng.choice(blends, len(blends))) for _ in range(200)
-    ]
-    low, high = np.quantile(resampled, [0.025, 0.975])
-    n = len(genuine) + len(blends)
-    return QualityBar(name, _auroc(genuine, blends), n, (float(low), float(high)), at_least=0.9)
+    """Area under the curve; groups of images are drawn again, since single ones would take long."""
+    found = clustered_auroc(
+        [genuine[part::N_GROUPS] for part in range(N_GROUPS)],
+        [blends[part::N_GROUPS] for part in range(N_GROUPS)],
+        rng=np.random.default_rng(SEED),
+    )
+    assert found is not None  # there are drawings and blends
+    interval = found.interval.low, found.interval.high
+    return QualityBar(name, found.value, found.n_upper + found.n_lower, interval, at_least=0.9)
 
 
-def _auroc(genuine: NDArray[np.float64], blends: NDArray[np.float64]) -> float:
-    truth = np.repeat([1, 0], [len(genuine), len(blends)])
-    return float(roc_auc_score(truth, np.concatenate([genuine, blends])))
-
-
-def _fall_bar(name: str, first: int, last: int, n: int) -> QualityBar:
-    """Difference of two rates over `n` images each, with Newcombe's interval from the two Wilson intervals."""
-    rate_first, rate_last = first / n, last / n
-    around_first, around_last = wilson_interval(first, n), wilson_interval(last, n)
-    fall = rate_first - rate_last
-    low = fall - np.hypot(rate_first - around_first.low, around_last.high - rate_last)
-    high = fall + np.hypot(around_first.high - rate_first, rate_last - around_last.low)
-    return QualityBar(name, fall, 2 * n, (float(low), float(high)), at_least=0.2)
+def _fall_bar(name: str, first: NDArray[np.bool_], last: NDArray[np.bool_]) -> QualityBar:
+    """Difference of two checkpoints' rates on the same (n_prompts, n_seeds) seeds, seeds drawn again."""
+    difference = paired_difference(first.mean(axis=0), last.mean(axis=0), rng=np.random.default_rng(SEED))
+    assert difference is not None  # there are seeds
+    interval = difference.interval.low, difference.interval.high
+    return QualityBar(name, difference.mean, first.size + last.size, interval, at_least=0.2)

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hallulab.densities.hcdr import HcdrFrame, Verdict
-from hallulab.scoring.picture_frames import PictureFrame, unit_rows
+from hallulab.densities.hcdr import Verdict
+from hallulab.densities.mean_tests import MEAN_TESTS, N_NULL_MEANS, MeanTests, genuine_means
+from hallulab.scoring.picture_frames import PictureFrame
 from hallulab.theory.bootstrap import bootstrap_interval
 from hallulab.theory.correlation import spearman
 from hallulab.theory.diversity import cosine_diversity
 from hallulab.theory.intervals import wilson_interval
-from hallulab.theory.regions import inside_regions
 
 POWER = 0.8
 """a displacement counts as detectable when a test notices it this often"""
@@ -36,23 +36,34 @@ class CellJudge:
     def __init__(self, frame: PictureFrame, hdr_mass: float, n_images: int, *, seed: int):
         self.frame, self.seed = frame, seed
         self.hcdr = frame.features.hcdr.with_mass(hdr_mass)
-        self.n_images = n_images
+        self._n_images, self._hdr_mass = n_images, hdr_mass
 
     @cached_property
-    def null_means(self) -> dict[str, NDArray[np.float64]]:
-        """State → (n_null,) log-densities of means of K genuine images, nats."""
-        return self.frame.null_means(self.n_images, rng=np.random.default_rng([self.seed, 0]))
+    def tests(self) -> MeanTests:
+        """Of means of K images."""
+        return self.frame.mean_tests(
+            self._n_images, self._hdr_mass, rng=np.random.default_rng([self.seed, 0])
+        )
 
     @cached_property
-    def matched(self) -> HcdrFrame:
-        """The frame whose thresholds come from means of K genuine images."""
-        null = tuple(self.null_means[state] for state in self.hcdr.states)
-        return HcdrFrame(self.hcdr.states, null, self.hcdr.hdr_mass, self.hcdr.threshold_rule)
+    def _other_means(self) -> dict[str, NDArray[np.float64]]:
+        """State → (n_null, n_kept) other means of genuine images: power is not measured on the thresholds' own."""
+        rng = np.random.default_rng([self.seed, 1])
+        return {
+            state: genuine_means(rows, self._n_images, N_NULL_MEANS, rng=rng)
+            for state, rows in self.frame.held_out_features.items()
+        }
 
-    @cached_property
-    def _fresh_means(self) -> dict[str, NDArray[np.float64]]:
-        """State → (n_null, d) means of other genuine images: power is not measured on the thresholds' own."""
-        return self.frame.genuine_means(self.n_images, rng=np.random.default_rng([self.seed, 1]))
+    def false_alarms(self) -> dict[str, Any]:
+        """Test → state → how many means of K genuine images the test calls hallucinations.
+
+        The images are the held-out ones behind the thresholds, drawn again: `frame-table` counts on images that no
+        threshold saw.
+        """
+        outside = {state: self.tests.outside(means) for state, means in self._other_means.items()}
+        return {
+            test: {state: _rate_json(found[test]) for state, found in outside.items()} for test in MEAN_TESTS
+        }
 
     def genuine_diversity(self) -> dict[str, Any]:
         """State → diversity of genuine held-out images, what a cell's can be held against."""
@@ -62,35 +73,33 @@ class CellJudge:
         }
 
     def displacement(self, mean: NDArray[np.float64], state: str) -> dict[str, Any]:
-        """How far a (d,) mean lies from a state's genuine images, and from where on the two tests notice.
+        """How far a (n_kept,) mean lies from a state's genuine images, and from where on each test notices.
 
         Means of K genuine images are moved in the direction of `mean` until a test finds 80 % of them outside every
         region. All in spreads: the root mean square distance of one genuine image from the genuine centre.
         """
-        genuine = unit_rows(self.frame.held_out[state])
+        genuine = self.frame.held_out_features[state]
         centre = genuine.mean(axis=0)
         spread = float(np.sqrt(((genuine - centre) ** 2).sum(axis=1).mean()))
         distance = float(np.linalg.norm(mean - centre))
         direction = (mean - centre) / distance if distance else np.zeros_like(mean)
-        thresholds = {"paper": self.hcdr.thresholds, "k_matched": self.matched.thresholds}
-        found: dict[str, float | None] = dict.fromkeys(thresholds)
-        false_alarms: dict[str, float] = {}
-        for moved in np.arange(0, MOST_DISPLACEMENT + DISPLACEMENT_STEP / 2, DISPLACEMENT_STEP):
-            log_densities = self.frame.features.log_densities(
-                self._fresh_means[state] + moved * spread * direction
-            )
-            for test, threshold in thresholds.items():
-                is_outside = ~inside_regions(log_densities, threshold).any(axis=1)
-                if moved == 0:
-                    false_alarms[test] = float(is_outside.mean())
-                if found[test] is None and false_alarms[test] < POWER <= is_outside.mean():
-                    found[test] = float(moved)
-            if all(found[test] is not None or false_alarms[test] >= POWER for test in thresholds):
+        means = self._other_means[state]
+        false_alarms = {test: float(found.mean()) for test, found in self.tests.outside(means).items()}
+        detectable: dict[str, float | None] = dict.fromkeys(MEAN_TESTS)
+        for moved in np.arange(DISPLACEMENT_STEP, MOST_DISPLACEMENT, DISPLACEMENT_STEP):
+            searched = [
+                test for test in MEAN_TESTS if detectable[test] is None and false_alarms[test] < POWER
+            ]
+            if not searched:
                 break
+            outside = self.tests.outside(means + moved * spread * direction)
+            for test in searched:
+                if outside[test].mean() >= POWER:
+                    detectable[test] = float(moved)
         return {
             "state": state,
             "observed": distance / spread,
-            "detectable": found,
+            "detectable": detectable,
             "false_alarms": false_alarms,
             "power": POWER,
         }
@@ -110,20 +119,18 @@ def measure_cell(
     n_outside = sum(not record["inside"] for record in records)
     interval = wilson_interval(n_outside, n)
     margins = [record["margin_nats"] for record in records]
-    mean = unit_rows(embeddings).mean(axis=0)
-    mean_log_densities = judge.frame.features.log_densities(mean[None])
-    paper, matched = judge.hcdr.decide(mean_log_densities)[0], judge.matched.decide(mean_log_densities)[0]
-    nearest = max(matched.states, key=lambda state: state.log_density - state.threshold).state
+    mean = judge.frame.features.features(embeddings).mean(axis=0)
+    verdicts = judge.tests.decide(mean)
+    nearest = max(verdicts["k_matched"].states, key=lambda state: state.log_density - state.threshold).state
     return {
         "n": n,
         "n_outside": n_outside,
         "hallucination_rate": n_outside / n,
         "interval": asdict(interval),
-        "margin_nats": _mean_json(margins, judge.seed),
+        "margin_nats": mean_json(margins, judge.seed),
         "mean": {
-            "log_density": {state.state: state.log_density for state in paper.states},
-            "paper": _verdict_json(paper),
-            "k_matched": _verdict_json(matched) | {"n_null": len(judge.null_means[nearest])},
+            "log_density": {state.state: state.log_density for state in verdicts["paper"].states},
+            **{test: _verdict_json(verdicts[test]) for test in MEAN_TESTS},
             "displacement": judge.displacement(mean, nearest),
         },
         "diversity": diversity_json(embeddings),
@@ -149,6 +156,17 @@ def _verdict_json(verdict: Verdict) -> dict[str, Any]:
         "inside": not verdict.is_hallucination,
         "margin_nats": verdict.margin_nats,
         "thresholds": {state.state: state.threshold for state in verdict.states},
+        "n_genuine": {state.state: state.n_genuine for state in verdict.states},
+    }
+
+
+def _rate_json(is_outside: NDArray[np.bool_]) -> dict[str, Any]:
+    n, n_outside = len(is_outside), int(is_outside.sum())
+    return {
+        "n": n,
+        "n_outside": n_outside,
+        "rate": n_outside / n,
+        "interval": asdict(wilson_interval(n_outside, n)),
     }
 
 
@@ -165,10 +183,11 @@ def _variance_json(
     if not pairs:
         return None
     variances, its_margins = map(np.array, zip(*pairs, strict=True))
-    return _mean_json(variances, seed) | {"rank_correlation_with_margin": spearman(its_margins, -variances)}
+    return mean_json(variances, seed) | {"rank_correlation_with_margin": spearman(its_margins, -variances)}
 
 
-def _mean_json(values: Sequence[float] | NDArray[np.float64], seed: int) -> dict[str, Any]:
+def mean_json(values: Sequence[float] | NDArray[np.float64], seed: int) -> dict[str, Any]:
+    """Mean with its bootstrap interval."""
     found = bootstrap_interval(values, rng=np.random.default_rng(seed))
     assert found is not None  # a cell has images
     return {"mean": found.mean, "interval": asdict(found.interval), "n": found.n}

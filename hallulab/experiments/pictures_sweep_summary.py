@@ -1,14 +1,15 @@
-"""What a sweep of pictures shows: cells, checkpoints and their differences, guided sampling, the paper's table."""
+"""What a sweep of pictures shows: cells, checkpoints and their differences, the paper's table."""
 
 import csv
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from hallulab.densities.mean_tests import MEAN_TESTS
 from hallulab.experiments.detector_summary import (
     AgreementRow,
     ConfusionRow,
@@ -17,14 +18,22 @@ from hallulab.experiments.detector_summary import (
     confusion,
     detector_rows,
 )
-from hallulab.experiments.pictures_sweep import SweepRun, embedding_of
-from hallulab.scoring.attribute_truth import TRUTHS
-from hallulab.scoring.guided_pictures import best_of_each, keep_inside
+from hallulab.experiments.guided_summary import (
+    GuidedDifference,
+    GuidedRow,
+    TradeOff,
+    guided_differences,
+    guided_rows,
+    trade_offs,
+)
+from hallulab.experiments.pictures_sweep import SweepRun, cell_key
 from hallulab.theory.bootstrap import PairedDifference, paired_difference
-from hallulab.theory.diversity import Diversity, cosine_diversity
-from hallulab.theory.intervals import Interval, wilson_interval
+from hallulab.theory.clustered_rate import ClusteredRate, clustered_rate
+from hallulab.theory.intervals import Interval
+from hallulab.theory.multiple_tests import holm
 
 Record = Mapping[str, Any]
+SHARE_OUTSIDE, MARGIN, LOSS = "share outside", "margin", "held-out loss"
 
 
 @dataclass(frozen=True)
@@ -34,17 +43,16 @@ class CheckpointRow:
     checkpoint: str
     global_step: int | None
     training_loss: float | None
-    n: int
-    """images"""
-    n_outside: int
-    hallucination_rate: float
-    interval: Interval
-    """95 % Wilson of the rate"""
+    """mean of the last steps before it, of the weights in training; None where none is recorded"""
+    held_out_loss: float | None
+    """mean squared error of the noise predicted by the checkpoint's own weights in pictures it did not learn from"""
+    held_out_interval: Interval | None
+    """95 %, pictures drawn again"""
+    rate: ClusteredRate
+    """share of images outside; seeds are the clusters"""
     n_prompts: int
-    n_prompts_outside: int
-    """prompts whose mean is outside, by the paper's test"""
-    n_prompts_outside_matched: int
-    """prompts whose mean is outside, against means of as many genuine images"""
+    n_prompts_outside: dict[str, int]
+    """test of means → prompts whose mean is outside"""
     margin_nats: float
     """mean over images"""
     diversity: float
@@ -55,43 +63,16 @@ class CheckpointRow:
 
 @dataclass(frozen=True)
 class PairRow:
-    """Two checkpoints on the same seeds."""
+    """Two checkpoints on the same seeds, or on the same held-out pictures."""
 
     first: str
     second: str
     quantity: str
-    """"share outside", or "margin" in nats"""
+    """share outside, margin in nats, held-out loss"""
     difference: PairedDifference
-    """second − first; a pair is one seed, averaged over prompts"""
-
-
-@dataclass(frozen=True)
-class GuidedRow:
-    """One way of sampling from one checkpoint, from the same painted images."""
-
-    checkpoint: str
-    way: str
-    """"plain", "kept" or "best of n" """
-    n_painted: int
-    n: int
-    """images that come out"""
-    n_outside: int
-    """by the frame that chooses: none of the kept, by construction"""
-    interval: Interval | None
-    """95 % Wilson of their share"""
-    truths: dict[str, int] | None
-    """truth → images; None in a world where it is not known"""
-    genuine: Interval | None
-    """95 % Wilson of the share that is truly genuine"""
-    diversity: float | None
-    """mean over prompts with at least two images"""
-    diversity_interval: Interval | None
-    """95 %, from the jackknife of each prompt"""
-    states: dict[str, int]
-    """state → images most probable under it"""
-    images_per_kept: float | None
-    seconds_per_kept: float | None
-    """painting and judging, on the machine of the run"""
+    """second − first; a pair is one seed, averaged over prompts, or one picture"""
+    p_adjusted: float
+    """by Holm, over all rows"""
 
 
 @dataclass(frozen=True)
@@ -101,6 +82,8 @@ class SweepSummary:
     checkpoints: tuple[CheckpointRow, ...]
     pairs: tuple[PairRow, ...]
     guided: tuple[GuidedRow, ...]
+    differences: tuple[GuidedDifference, ...]
+    trade_offs: tuple[TradeOff, ...]
     confusion: tuple[ConfusionRow, ...]
     detectors: tuple[DetectorRow, ...]
     agreement: tuple[AgreementRow, ...]
@@ -108,67 +91,65 @@ class SweepSummary:
 
 def summarise(run: SweepRun) -> SweepSummary:
     """The summary of what is finished: unfinished cells are left out everywhere."""
-    finished = {_key(cell) for cell in run.cells}
-    images = [record for record in run.images if _key(record) in finished]
+    finished = {cell_key(cell) for cell in run.cells}
+    images = [record for record in run.images if cell_key(record) in finished]
     with_truth = [record for record in images if record["truth"] is not None]
+    best_of, seed = run.settings.best_of, run.settings.seed
     return SweepSummary(
-        checkpoint_rows(run.cells),
-        pair_rows(images, run.settings.checkpoints, seed=run.settings.seed),
-        guided_rows(images, run.settings.best_of),
+        checkpoint_rows(run.cells, run.losses, images),
+        pair_rows(images, run.settings.checkpoints, run.losses, seed=seed),
+        guided_rows(images, best_of, seed=seed),
+        guided_differences(images, best_of, seed=seed),
+        trade_offs(run, images),
         confusion(with_truth),
         detector_rows(with_truth),
         agreement(images),
     )
 
 
-def checkpoint_rows(cells: Sequence[Record]) -> tuple[CheckpointRow, ...]:
+def checkpoint_rows(
+    cells: Sequence[Record], losses: Mapping[str, Record], images: Sequence[Record]
+) -> tuple[CheckpointRow, ...]:
     """One row per checkpoint, in their order."""
-    return tuple(_checkpoint_row(name, group) for name, group in _groups(cells, _checkpoint).items())
+    return tuple(
+        _checkpoint_row(
+            name, group, losses.get(name), [image for image in images if image["checkpoint"] == name]
+        )
+        for name, group in _groups(cells, lambda cell: cell["checkpoint"]).items()
+    )
 
 
-def pair_rows(images: Sequence[Record], checkpoints: Sequence[str], *, seed: int) -> tuple[PairRow, ...]:
+def pair_rows(
+    images: Sequence[Record], checkpoints: Sequence[str], losses: Mapping[str, Record], *, seed: int
+) -> tuple[PairRow, ...]:
     """Each checkpoint against the one before, and the last against the first fine-tuned one."""
     names = [name for name in checkpoints if any(record["checkpoint"] == name for record in images)]
     pairs = list(pairwise(names))
     if len(names) > 3:
         pairs.append((names[1], names[-1]))
-    quantities: dict[str, Callable[[Record], float]] = {
-        "share outside": lambda record: float(not record["inside"]),
-        "margin": lambda record: record["margin_nats"],
+    of_image: dict[str, Callable[[Record], float]] = {
+        SHARE_OUTSIDE: lambda record: float(not record["inside"]),
+        MARGIN: lambda record: record["margin_nats"],
     }
     rows = []
     for first, second in pairs:
-        for quantity, value in quantities.items():
-            ours, theirs = (_by_seed(images, name, value) for name in (second, first))
-            seeds = sorted(ours.keys() & theirs.keys())
+        values = {
+            quantity: tuple(_by_seed(images, name, value) for name in (second, first))
+            for quantity, value in of_image.items()
+        }
+        if first in losses and second in losses:
+            values[LOSS] = tuple(dict(enumerate(losses[name]["losses"])) for name in (second, first))
+        for quantity, (ours, theirs) in values.items():
+            both = sorted(ours.keys() & theirs.keys())
             difference = paired_difference(
-                [ours[key] for key in seeds],
-                [theirs[key] for key in seeds],
+                [ours[key] for key in both],
+                [theirs[key] for key in both],
                 rng=np.random.default_rng(seed),
             )
             if difference is not None:
-                rows.append(PairRow(first, second, quantity, difference))
-    return tuple(rows)
-
-
-def guided_rows(images: Sequence[Record], best_of: int) -> tuple[GuidedRow, ...]:
-    """Plain, kept and best-of-n sampling per checkpoint, from the same seeds: chosen among what was painted."""
-    rows = []
-    for checkpoint, group in _groups(images, _checkpoint).items():
-        by_prompt = list(_groups(group, lambda record: record["prompt"]).values())
-        ways: dict[str, Callable[[Sequence[float]], Sequence[int]]] = {
-            "plain": lambda margins: range(len(margins)),
-            "kept": keep_inside,
-            f"best of {best_of}": lambda margins: best_of_each(margins, best_of),
-        }
-        for way, choose in ways.items():
-            # an incomplete last group of n was painted too: it is part of the price
-            chosen = [
-                [records[place] for place in choose([record["margin_nats"] for record in records])]
-                for records in by_prompt
-            ]
-            rows.append(_guided_row(checkpoint, way, group, chosen))
-    return tuple(rows)
+                rows.append(PairRow(first, second, quantity, difference, difference.p_value))
+    adjusted = holm([row.p_adjusted for row in rows])
+    return tuple(replace(row, p_adjusted=float(p)) for row, p in zip(rows, adjusted, strict=True))
 
 
 def table_json(run: SweepRun) -> list[dict[str, Any]]:
@@ -184,7 +165,7 @@ def table_json(run: SweepRun) -> list[dict[str, Any]]:
 
 
 def paper_csv(run: SweepRun) -> str:
-    """One line per finished cell: the columns of the paper's code first, what it did not measure after them."""
+    """One line per finished cell: columns and words of the paper's code first, what it did not measure after them."""
     thresholds = run.header["thresholds"]
     percentile = round(100 * (1 - run.settings.hdr_mass), 6)
     written = StringIO()
@@ -193,8 +174,9 @@ def paper_csv(run: SweepRun) -> str:
         [
             "global_step", "prompt", "K", "hdr_percentile", *(f"log_thr_{state}" for state in thresholds),
             *(f"logp_mean_{state}" for state in thresholds), "inside_hcdr", "decision",
-            "checkpoint", "n_outside", "hallucination_rate", "rate_low", "rate_high", "inside_k_matched",
-            "margin_nats", "diversity", "x0_variance", "training_loss",
+            "checkpoint", "n_outside", "hallucination_rate", "rate_low", "rate_high",
+            *(f"inside_{test}" for test in MEAN_TESTS[1:]), "margin_nats", "diversity", "x0_variance",
+            "training_loss", "held_out_loss",
         ]
     )  # fmt: skip
     for cell in run.cells:
@@ -203,84 +185,40 @@ def paper_csv(run: SweepRun) -> str:
         variance = cell["x0_variance"]
         row = [
             cell["global_step"], cell["prompt"], cell["n"], percentile, *thresholds.values(),
-            *(mean["log_density"][state] for state in thresholds), inside,
-            "non-hallucination" if inside else "hallucination",
+            *(mean["log_density"][state] for state in thresholds), int(inside),
+            "IN HCDR" if inside else "OUTSIDE HCDR",
             cell["checkpoint"], cell["n_outside"], cell["hallucination_rate"], cell["interval"]["low"],
-            cell["interval"]["high"], mean["k_matched"]["inside"], cell["margin_nats"]["mean"],
-            cell["diversity"]["value"], variance["mean"] if variance else None, cell["training_loss"],
+            cell["interval"]["high"], *(int(mean[test]["inside"]) for test in MEAN_TESTS[1:]),
+            cell["margin_nats"]["mean"], cell["diversity"]["value"], variance["mean"] if variance else None,
+            cell["training_loss"], run.losses.get(cell["checkpoint"], {}).get("mean"),
         ]  # fmt: skip
         writer.writerow(["" if value is None else value for value in row])
     return written.getvalue()
 
 
-def _checkpoint_row(name: str, cells: Sequence[Record]) -> CheckpointRow:
-    n, n_outside = (sum(cell[key] for cell in cells) for key in ("n", "n_outside"))
+def _checkpoint_row(
+    name: str, cells: Sequence[Record], loss: Record | None, images: Sequence[Record]
+) -> CheckpointRow:
     variances = [cell["x0_variance"]["mean"] for cell in cells if cell["x0_variance"]]
+    by_seed = _groups(images, lambda image: image["seed"]).values()
+    rate = clustered_rate(
+        [sum(not image["inside"] for image in of_seed) for of_seed in by_seed],
+        [len(of_seed) for of_seed in by_seed],
+    )
+    assert rate is not None  # a finished cell has images
     return CheckpointRow(
         name,
         cells[0]["global_step"],
         cells[0]["training_loss"],
-        n,
-        n_outside,
-        n_outside / n,
-        wilson_interval(n_outside, n),
+        loss["mean"] if loss else None,
+        Interval(**loss["interval"]) if loss else None,
+        rate,
         len(cells),
-        sum(not cell["mean"]["paper"]["inside"] for cell in cells),
-        sum(not cell["mean"]["k_matched"]["inside"] for cell in cells),
+        {test: sum(not cell["mean"][test]["inside"] for cell in cells) for test in MEAN_TESTS},
         float(np.mean([cell["margin_nats"]["mean"] for cell in cells])),
         float(np.mean([cell["diversity"]["value"] for cell in cells])),
         float(np.mean(variances)) if variances else None,
     )
-
-
-def _guided_row(
-    checkpoint: str, way: str, painted: Sequence[Record], by_prompt: Sequence[Sequence[Record]]
-) -> GuidedRow:
-    chosen = [record for records in by_prompt for record in records]
-    n, n_outside = len(chosen), sum(not record["inside"] for record in chosen)
-    truths = None
-    if all(record["truth"] is not None for record in painted):
-        truths = {truth: sum(record["truth"] == truth for record in chosen) for truth in TRUTHS}
-    diversities = [
-        found
-        for records in by_prompt
-        if len(records) > 1
-        and (found := cosine_diversity(np.stack([embedding_of(record) for record in records])))
-    ]
-    mean, interval = _mean_diversity(diversities)
-    seconds = sum(record["seconds"] for record in painted)
-    return GuidedRow(
-        checkpoint,
-        way,
-        len(painted),
-        n,
-        n_outside,
-        wilson_interval(n_outside, n) if n else None,
-        truths,
-        wilson_interval(truths["genuine"], n) if truths and n else None,
-        mean,
-        interval,
-        {
-            state: sum(
-                max(record["log_density"], key=record["log_density"].get) == state for record in chosen
-            )
-            for state in painted[0]["log_density"]
-        },
-        len(painted) / n if n else None,
-        seconds / n if n else None,
-    )
-
-
-def _mean_diversity(found: Sequence[Diversity]) -> tuple[float | None, Interval | None]:
-    """Mean over prompts; its half width is that of a mean of independent estimates."""
-    if not found:
-        return None, None
-    mean = float(np.mean([one.value for one in found]))
-    if any(one.interval is None for one in found):
-        return mean, None
-    half_widths = [one.interval.high - one.value for one in found if one.interval is not None]
-    half = float(np.sqrt(np.square(half_widths).sum()) / len(found))
-    return mean, Interval(max(0.0, mean - half), mean + half)
 
 
 def _by_seed(images: Sequence[Record], checkpoint: str, value: Callable[[Record], float]) -> dict[int, float]:
@@ -294,16 +232,3 @@ def _groups(records: Sequence[Record], key: Callable[[Record], Any]) -> dict[Any
     for record in records:
         groups.setdefault(key(record), []).append(record)
     return groups
-
-
-def _checkpoint(record: Record) -> str:
-    return record["checkpoint"]
-
-
-def _key(record: Record) -> tuple[str, str]:
-    return record["checkpoint"], record["prompt"]
-
-
-def guided_json(rows: Sequence[GuidedRow]) -> list[dict[str, Any]]:
-    """The rows as the command line prints them."""
-    return [asdict(row) for row in rows]

@@ -51,6 +51,8 @@ class Chart:
     """what lies beyond is cut off; the caption says what that means"""
     x_names: Sequence[str] = ()
     is_log_x: bool = False
+    x_ticks: Sequence[tuple[float, str]] = ()
+    """places on a numeric x that are named, instead of round numbers"""
     marked_x: float | None = None
     """a place on x that is marked by a line"""
     marked_name: str = ""
@@ -91,6 +93,9 @@ def chart_figure(chart: Chart) -> go.Figure:
             x=where, y=1, yref="paper", text=chart.marked_name, showarrow=False, xanchor="left", yanchor="top"
         )
     figure.update_xaxes(title_text=chart.x_title, type="log" if chart.is_log_x else None)
+    if chart.x_ticks:
+        places, names = zip(*chart.x_ticks, strict=True)
+        figure.update_xaxes(tickvals=list(places), ticktext=list(names))
     if chart.x_names:
         figure.update_xaxes(type="category", categoryorder="array", categoryarray=list(chart.x_names))
         figure.update_xaxes(range=[-0.5, len(chart.x_names) - 0.5])
@@ -161,6 +166,10 @@ def _draw(axes: Axes, chart: Chart, *, has_title: bool) -> None:
         _draw_series(axes, series, x, bar_width=0.8 / max(1, len(bars)))
     if chart.is_log_x:
         axes.set_xscale("log")
+    if chart.x_ticks:
+        places, names = zip(*chart.x_ticks, strict=True)
+        axes.set_xticks(places, names)
+        axes.minorticks_off()
     if chart.x_names:
         axes.set_xticks(range(len(chart.x_names)), list(chart.x_names))
         axes.set_xlim(-0.6, len(chart.x_names) - 0.4)

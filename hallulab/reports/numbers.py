@@ -1,5 +1,9 @@
 """Numbers as reports and the page write them: true minus, no minus before 0, a dash for what is missing."""
 
+from collections.abc import Callable
+
+from hallulab.theory.intervals import Interval
+
 MISSING = "–"
 
 
@@ -23,3 +27,8 @@ def between(low: float | None, high: float | None, *, as_percent: bool = False) 
     if as_percent:
         return f"{decimal(100 * low, 1)} to {decimal(100 * high, 1)} %"
     return f"{decimal(low)} to {decimal(high)}"
+
+
+def span(interval: Interval | None, written: Callable[[float], str]) -> str:
+    """An interval whose ends are written so."""
+    return MISSING if interval is None else f"{written(interval.low)} to {written(interval.high)}"

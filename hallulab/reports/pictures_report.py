@@ -7,22 +7,33 @@ from typing import Any
 from hallulab.errors import RefusedInputError
 from hallulab.experiments.pictures_sweep import RECORDS_PATTERN, SweepRun, read_picture_sweep
 from hallulab.experiments.pictures_sweep_summary import SweepSummary, paper_csv, summarise
+from hallulab.experiments.run_folder import record_files
 from hallulab.records import file_sha256
 from hallulab.reports.charts import Chart, chart_png, chart_svg, page_figure
-from hallulab.reports.numbers import MISSING, decimal, percent
+from hallulab.reports.detector_tables import detector_tables
+from hallulab.reports.numbers import decimal
 from hallulab.reports.page import Page, PagePictures, PageSection, PageTable, Receipt, page_html, setting_text
 from hallulab.reports.pictures_figures import (
     calibration_charts,
     guided_chart,
+    loss_against_rate_chart,
     loss_chart,
     prompts_chart,
     rate_chart,
-    step_name,
+    trade_off_charts,
 )
 from hallulab.reports.pictures_sentences import WHAT_IT_IS, findings
+from hallulab.reports.pictures_tables import (
+    cell_table,
+    checkpoint_table,
+    difference_table,
+    false_alarm_table,
+    guided_table,
+    mean_table,
+    pair_table,
+    trade_off_table,
+)
 from hallulab.reports.written import PAGE_NAME, WrittenReport, write_report
-from hallulab.scoring.attribute_truth import TRUTH_WORDS, TRUTHS
-from hallulab.theory.intervals import Interval
 
 SAMPLES_PER_CHECKPOINT = 12
 
@@ -65,14 +76,16 @@ def pictures_page(run: SweepRun, summary: SweepSummary, folder: Path) -> Page:
             PageSection(
                 "Training and hallucination (Figures 5 and 6)",
                 figures=[page_figure(chart) for chart in rates],
-                tables=[_checkpoint_table(summary), _pair_table(summary)],
+                tables=[checkpoint_table(summary), pair_table(summary)],
             ),
             PageSection(
                 "Where the line is drawn (Figure 7)",
                 figures=[page_figure(chart) for chart in calibration],
-                tables=[_mean_table(run)],
+                tables=[mean_table(run), false_alarm_table(run)],
             ),
-            PageSection("Images outside every region", pictures=_samples(run, folder)),
+            PageSection(
+                "Images outside every region", _lost_files(run, folder), pictures=_samples(run, folder)
+            ),
             PageSection(
                 "Sampling guided by density",
                 (
@@ -85,10 +98,13 @@ def pictures_page(run: SweepRun, summary: SweepSummary, folder: Path) -> Page:
                     "say what that buys and loses.",
                 ),
                 figures=[page_figure(chart) for chart in guided],
-                tables=[_guided_table(summary)],
+                tables=[guided_table(summary), difference_table(summary), trade_off_table(summary)],
             ),
-            PageSection("Two detectors beside the truth", tables=_detector_tables(summary)),
-            PageSection("Every cell", tables=[_cell_table(run)]),
+            PageSection(
+                "Two detectors beside the truth",
+                tables=detector_tables(summary.confusion, summary.detectors, summary.agreement),
+            ),
+            PageSection("Every cell", tables=[cell_table(run)]),
         ],
         receipt=_receipt(run, folder),
     )
@@ -98,197 +114,13 @@ def _charts(run: SweepRun, summary: SweepSummary) -> tuple[list[Chart], list[Cha
     """Figures of each section, without those that have nothing to show."""
     rates = [
         rate_chart(summary.checkpoints),
-        loss_chart(run),
+        loss_chart(run, summary.checkpoints),
+        loss_against_rate_chart(summary.checkpoints),
         prompts_chart(run, summary.checkpoints),
     ]
-    sections = rates, calibration_charts(run), [guided_chart(summary)]
+    sections = rates, calibration_charts(run), [guided_chart(summary), *trade_off_charts(summary)]
     shown = [[chart for chart in charts if chart.series] for charts in sections]
     return shown[0], shown[1], shown[2]
-
-
-def _checkpoint_table(summary: SweepSummary) -> PageTable:
-    return PageTable(
-        "Every checkpoint, all prompts together",
-        (
-            "step", "training loss", "images", "outside", "rate", "95 % interval", "mean margin (nats)",
-            "prompts outside, paper's test", "prompts outside, K-matched", "diversity", "variance of x0",
-        ),
-        [
-            (
-                step_name(row), decimal(row.training_loss, 4), f"{row.n:,}", f"{row.n_outside:,}",
-                percent(row.hallucination_rate), _range(row.interval, percent), decimal(row.margin_nats, 1),
-                f"{row.n_prompts_outside} of {row.n_prompts}",
-                f"{row.n_prompts_outside_matched} of {row.n_prompts}", decimal(row.diversity, 3),
-                decimal(row.x0_variance, 6),
-            )
-            for row in summary.checkpoints
-        ],
-        note=(
-            "Diversity: mean cosine distance of two images of a prompt, mean over prompts. Variance: of the predicted "
-            "clean latents over the last denoising steps, mean over images. Images of one seed share their noise, so "
-            "intervals over several prompts are approximate; the paired table below takes seeds as units."
-        ),
-    )  # fmt: skip
-
-
-def _pair_table(summary: SweepSummary) -> PageTable:
-    return PageTable(
-        "Checkpoints against each other, on the same seeds",
-        ("from → to", "quantity", "change", "95 % interval", "p", "seeds"),
-        [
-            (
-                f"{row.first} → {row.second}",
-                row.quantity,
-                decimal(row.difference.mean, 3),
-                _range(row.difference.interval, lambda value: decimal(value, 3)),
-                "< 0.001" if row.difference.p_value < 0.001 else f"{row.difference.p_value:.3f}",
-                str(row.difference.n),
-            )
-            for row in summary.pairs
-        ],
-        note=(
-            "Bootstrap interval and sign-flip test over seeds, each averaged over prompts. The p-values "
-            "are not corrected for "
-            "their number."
-        ),
-    )
-
-
-def _mean_table(run: SweepRun) -> PageTable:
-    rows = []
-    for cell in run.cells:
-        mean, displacement = cell["mean"], cell["mean"]["displacement"]
-        detectable, alarms = displacement["detectable"], displacement["false_alarms"]
-        rows.append(
-            (
-                f"{cell['checkpoint']}: {cell['prompt']}",
-                *(_side(mean[test]["inside"]) for test in ("paper", "k_matched")),
-                displacement["state"],
-                decimal(displacement["observed"], 2),
-                *(_detectable(detectable[test], alarms[test]) for test in ("paper", "k_matched")),
-                *(percent(alarms[test]) for test in ("paper", "k_matched")),
-            )
-        )
-    return PageTable(
-        f"Tests of the mean of {run.settings.n_images} images, and what they could notice",
-        (
-            "cell", "paper's test", "K-matched test", "nearest state", "displacement", "noticed from, paper",
-            "noticed from, K-matched", "false alarms, paper", "false alarms, K-matched",
-        ),
-        rows,
-        note=(
-            "Displacement: distance of the mean of the images from the centre of the nearest state's "
-            "genuine images, in "
-            "spreads of one genuine image. Noticed from: how far means of as many genuine images must be "
-            "moved that way until "
-            "the test calls 80 % of them hallucinations. False alarms: share of means of fresh genuine "
-            "images, not moved at "
-            "all, that the test calls hallucinations."
-        ),
-    )  # fmt: skip
-
-
-def _guided_table(summary: SweepSummary) -> PageTable:
-    has_truth = any(row.truths for row in summary.guided)
-    return PageTable(
-        "Plain, kept and best-of-n on the same seeds",
-        (
-            "checkpoint, way", "images", "outside", *(TRUTHS if has_truth else ()), "truly genuine, 95 %",
-            "diversity", "95 % interval", "most probable as", "painted per image", "seconds per image",
-        ),
-        [
-            (
-                f"{row.checkpoint}, {row.way}", f"{row.n:,}", f"{row.n_outside:,}",
-                *((str((row.truths or {}).get(truth, MISSING)) for truth in TRUTHS) if has_truth else ()),
-                _range(row.genuine, percent), decimal(row.diversity, 3),
-                _range(row.diversity_interval, lambda value: decimal(value, 3)),
-                ", ".join(f"{state} {n}" for state, n in row.states.items()),
-                decimal(row.images_per_kept, 2), decimal(row.seconds_per_kept, 2),
-            )
-            for row in summary.guided
-        ],
-        note=(
-            "Truth, read by a probe: "
-            + "; ".join(f"{truth}: {words}" for truth, words in TRUTH_WORDS.items())
-            + ". Seconds are painting and judging on the machine of the run, whatever else it did."
-        ),
-    )  # fmt: skip
-
-
-def _detector_tables(summary: SweepSummary) -> list[PageTable]:
-    tables = []
-    if summary.confusion:
-        tables.append(
-            PageTable(
-                "Verdict against truth",
-                ("images", "truth", "n", "outside", "share", "95 % interval"),
-                [
-                    (
-                        row.group, row.truth, str(row.n), str(row.n_outside), percent(row.outside),
-                        _range(row.interval, percent),
-                    )
-                    for row in summary.confusion
-                ],
-            )
-        )  # fmt: skip
-    if summary.detectors:
-        tables.append(
-            PageTable(
-                "How well each detector finds bad images among genuine ones",
-                ("images", "detector", "finds", "bad / genuine", "AUROC", "95 % interval"),
-                [
-                    (
-                        row.group, row.detector, row.bad, f"{row.n_bad} / {row.n_genuine}", decimal(row.auroc, 3),
-                        _range(row.interval, lambda value: decimal(value, 3)),
-                    )
-                    for row in summary.detectors
-                ],
-                note="0.5 is guessing. Intervals over seeds drawn again. A dash: one side has no image.",
-            )
-        )  # fmt: skip
-    tables.append(
-        PageTable(
-            "Whether margin and variance agree",
-            ("images", "last steps", "n", "rank correlation", "kappa"),
-            [
-                (
-                    row.group,
-                    str(row.window),
-                    str(row.n),
-                    decimal(row.rank_correlation, 2),
-                    decimal(row.kappa, 2),
-                )
-                for row in summary.agreement
-            ],
-            note="Kappa when the variance flags as many images as are outside; a dash where all or none are.",
-        )
-    )
-    return tables
-
-
-def _cell_table(run: SweepRun) -> PageTable:
-    states = list(run.header["thresholds"])
-    return PageTable(
-        f"{run.settings.n_images} images per checkpoint and prompt",
-        (
-            "cell", "outside", "rate", "95 % interval", "mean margin (nats)",
-            *(f"log-density of the mean, {state}" for state in states), "diversity", "variance of x0",
-            *(f"most probable as {state}" for state in states), "seconds",
-        ),
-        [
-            (
-                f"{cell['checkpoint']}: {cell['prompt']}", str(cell["n_outside"]), percent(cell["hallucination_rate"]),
-                f"{percent(cell['interval']['low'])} to {percent(cell['interval']['high'])}",
-                decimal(cell["margin_nats"]["mean"], 1),
-                *(decimal(cell["mean"]["log_density"][state], 1) for state in states),
-                decimal(cell["diversity"]["value"], 3),
-                decimal(cell["x0_variance"] and cell["x0_variance"]["mean"], 6),
-                *(str(cell["states"][state]) for state in states), decimal(cell["seconds"], 1),
-            )
-            for cell in run.cells
-        ],
-        note="`points.csv` beside this page holds them under the paper's column names.",
-    )  # fmt: skip
 
 
 def _samples(run: SweepRun, folder: Path) -> list[PagePictures]:
@@ -310,6 +142,17 @@ def _samples(run: SweepRun, folder: Path) -> list[PagePictures]:
                 )
             )
     return grids
+
+
+def _lost_files(run: SweepRun, folder: Path) -> tuple[str, ...]:
+    """That pictures are gone, where some are."""
+    n_lost = sum(not (folder / record["path"]).is_file() for record in run.images)
+    if not n_lost:
+        return ()
+    return (
+        f"{n_lost:,} of {len(run.images):,} pictures are judged and recorded, but their files are gone: the same "
+        "`sweep pictures` command paints them again.",
+    )
 
 
 def _spread(n: int, n_chosen: int) -> list[int]:
@@ -335,24 +178,9 @@ def _receipt(run: SweepRun, folder: Path) -> Receipt:
         ("probe", header["probe"] or "none"),
     ]
     rows += [(f"SHA-256 of {name}", value or "on the Hub") for name, value in header["checkpoints"].items()]
-    paths = sorted(folder.glob(RECORDS_PATTERN))
+    paths = record_files(folder, RECORDS_PATTERN)
     return Receipt(
         PageTable("Settings", ("setting", "value"), rows),
         header["versions"],
         {path.name: file_sha256(path) for path in paths},
     )
-
-
-def _side(inside: bool) -> str:
-    return "inside" if inside else "outside"
-
-
-def _detectable(moved: float | None, false_alarms: float) -> str:
-    """From where on a displacement is noticed; a test that always alarms notices none."""
-    if moved is not None:
-        return decimal(moved, 2)
-    return "alarms anyway" if false_alarms >= 0.8 else "not noticed"
-
-
-def _range(interval: Interval | None, written: Any) -> str:
-    return MISSING if interval is None else f"{written(interval.low)} to {written(interval.high)}"

@@ -2,19 +2,22 @@
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from hallulab.engine.core import Engine
 from hallulab.engine.presets import load_preset
 from hallulab.experiments.pictures_bars import (
     PictureBarSizes,
-    _auroc,
+    _auroc_bar,
     _fall_bar,
+    _painted_bar,
     blend_drawings,
     clip_bars,
     genuine_drawings,
     pictures_bars,
 )
 from hallulab.experiments.quality_bar import QualityBar
+from hallulab.theory.intervals import wilson_interval
 
 SIZES = PictureBarSizes(n_genuine=400, n_blends=120, n_painted=48, n_rate=8)
 
@@ -56,18 +59,31 @@ def test_painted_species_and_the_fall_of_the_rate(engine):
     assert all(bar.n == 24 for bar in rates)
 
 
-def test_auroc_by_hand():
-    """Of 2 x 2 pairs, genuine is above the blend in 3."""
-    assert _auroc(np.array([1.0, 3.0]), np.array([0.0, 2.0])) == 0.75
+def test_auroc_is_scikit_learns():
+    rng = np.random.default_rng(0)
+    genuine, blends = rng.normal(1, 1, 300), rng.normal(0, 1, 200)
+    bar = _auroc_bar("auroc", genuine, blends)
+    assert bar.value == pytest.approx(roc_auc_score(np.repeat([1, 0], [300, 200]), np.r_[genuine, blends]))
+    assert bar.n == 500
+    assert bar.interval[0] < bar.value < bar.interval[1]
 
 
-def test_the_fall_of_a_rate_by_hand():
-    """60 of 100 down to 20 of 100: Newcombe's interval from Wilson's (0.5020, 0.6906) and (0.1334, 0.2888)."""
-    bar = _fall_bar("fall", 60, 20, 100)
-    assert bar.value == pytest.approx(0.4)
-    low = 0.4 - np.hypot(0.6 - 0.5020, 0.2888 - 0.2)
-    high = 0.4 + np.hypot(0.6906 - 0.6, 0.2 - 0.1334)
-    assert bar.interval == pytest.approx((low, high), abs=2e-4)
+def test_the_fall_of_a_rate_is_paired():
+    """Seed by seed the second is 0.5 lower: nothing varies, whatever the rates do."""
+    first = np.array([[1, 1, 1, 0], [1, 0, 1, 1]], dtype=bool)
+    last = np.array([[0, 0, 1, 0], [1, 0, 0, 0]], dtype=bool)
+    bar = _fall_bar("fall", first, last)
+    assert (bar.value, bar.interval, bar.n) == (0.5, (0.5, 0.5), 16)
+
+
+def test_prompts_of_one_seed_are_not_independent():
+    outside = np.array([[1, 0] * 20] * 3, dtype=bool)
+    pooled = wilson_interval(60, 120)
+    bar = _painted_bar("outside", outside)
+    assert (bar.value, bar.n) == (0.5, 120)
+    assert bar.interval[1] - bar.interval[0] == pytest.approx(
+        np.sqrt(3) * (pooled.high - pooled.low), rel=0.05
+    )
 
 
 def test_fresh_drawings_differ_by_seed_and_blends_take_turns():

@@ -9,7 +9,8 @@ import pytest
 from hallulab.engine.core import Engine
 from hallulab.engine.presets import load_preset
 from hallulab.errors import RefusedInputError
-from hallulab.experiments.pictures_sweep import PictureSweep, read_picture_sweep, run_picture_sweep
+from hallulab.experiments.pictures_sweep import PictureSweep, read_picture_sweep
+from hallulab.experiments.pictures_sweep_run import run_picture_sweep
 from hallulab.experiments.pictures_sweep_summary import summarise
 from hallulab.reports.pictures_figures import calibration_charts, prompts_chart, rate_chart
 from hallulab.reports.pictures_report import _spread, pictures_page, write_pictures_report

@@ -12,7 +12,11 @@ def test_the_losses_beside_a_checkpoint_are_read(tmp_path: Path):
     lines = [{"step": 10, "loss": 0.5}, {"step": 20, "loss": 0.25}, {"loss": 1.0}]
     (tmp_path / "losses.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"step": 3')
     history = training_history(str(tmp_path))
-    assert (history.n_steps, history.loss, len(history.points)) == (20, 0.375, 2)  # fewer than 50 steps: all of them
+    assert (history.n_steps, history.loss, len(history.points)) == (
+        20,
+        0.375,
+        2,
+    )  # fewer than 50 steps: all of them
 
 
 def test_the_loss_of_a_checkpoint_is_the_mean_of_its_last_50_steps(tmp_path: Path):

@@ -56,9 +56,9 @@ HOW_TO_READ = """
 - **Threshold:** the dashed line. The chosen share of genuine images lies to its right. An image on the shaded
   side of *every* class is a hallucination: neither a cat nor a dog.
 - **The rate** is the share of images outside, with its 95 % Wilson interval.
-- **The mean of all K images** is the paper's test. A mean need not resemble any image: it falls between the
-  kinds of one class, so even means of genuine images can be outside. It is therefore also held against means of K
-  *genuine* images of one class.
+- **The mean of all K images** is the paper's test: the mean of their features, held against the threshold of single
+  images. A mean is no image, so this can call every mean of genuine images a hallucination, or notice nothing. It is
+  therefore also held against means of K *genuine* images of one class.
 """
 
 
