@@ -99,13 +99,18 @@ def _print_frame(report: dict[str, Any]) -> None:
         (
             state,
             str(report["n_fit"][state]),
+            str(report["n_components"][state]),
             str(report["n_held_out"][state]),
             f"{report['thresholds'][state]:.2f}",
-            percent(report["coverage"][state]),
+            f"{percent(report['coverage'][state])} of {report['n_coverage'][state]}",
+            "{} to {}".format(*map(percent, report["coverage_interval"][state].values())),
         )
         for state in report["states"]
     ]
-    print_table(("state", "fitted on", "held out", "threshold (nats)", "held out inside"), rows)
+    print_table(
+        ("state", "fitted on", "Gaussians", "held out", "threshold (nats)", "inside", "95 % interval"), rows
+    )
+    print("Inside: half of the held-out images, by thresholds that the other half set.")
     print(f"Embedded by {report['embedder']}; content hash {report['frame_hash']}.")
     if report["skipped"]:
         print(f"Left out {report['n_skipped']} images that cannot be used, such as {report['skipped'][0]}.")

@@ -1,13 +1,18 @@
-"""`frame-table`: the numbers behind a choice of PCA dimension, mixture size and threshold rule."""
+"""`frame-table`: the numbers behind a choice of PCA dimension, mixture size, threshold rule and test of means."""
 
+import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hallulab.cli.console import print_json, print_table, progress_bar, quiet_stdout
+from hallulab.cli.console import percent, print_json, print_table, progress_bar, quiet_stdout
 from hallulab.cli.world import chosen_clip, given, output_folder, start_engine
+
+if TYPE_CHECKING:
+    from hallulab.experiments.frame_table_summary import OverFits, TableRow
 
 
 def frame_table(
@@ -38,6 +43,9 @@ def frame_table(
     hdr_mass: Annotated[
         float | None, typer.Option(help="Share of genuine images that belong inside.")
     ] = None,
+    mean_images: Annotated[
+        int | None, typer.Option(help="Images of a mean, for the tests of means (the paper's K).", min=1)
+    ] = None,
     clip_model: Annotated[
         str | None, typer.Option(help="open_clip model that embeds, as in `frame`.")
     ] = None,
@@ -48,15 +56,15 @@ def frame_table(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Fit every frame of a grid; print coverage of fresh genuine images and how well blends are found."""
+    """Fit every frame of a grid; print coverage, how well blends are found, and what tests of means are worth."""
     from hallulab.data.image_sets import open_image_set
     from hallulab.experiments.frame_table import (
         FrameTableSettings,
-        drawn_table_images,
-        image_set_table_images,
-        read_frame_table,
-        run_frame_table,
+        drawn_table_source,
+        image_set_table_source,
     )
+    from hallulab.experiments.frame_table_run import run_frame_table
+    from hallulab.experiments.frame_table_summary import read_frame_table
     from hallulab.records import RecordFile
 
     lists = given(pca_dimensions=pca_dimension, component_counts=components, seeds=seed)
@@ -67,6 +75,7 @@ def frame_table(
             n_fresh=fresh,
             n_fit_and_held_out=fitted,
             n_blends=blends,
+            n_mean_images=mean_images,
             hdr_mass=hdr_mass,
         ),
     )
@@ -74,19 +83,17 @@ def frame_table(
     with quiet_stdout():
         image_set = open_image_set(images, skip_unusable=skip_unusable) if images else None
         engine = start_engine()
-        with engine.job("frame-table"):
-            clip = chosen_clip(engine, clip_model, clip_weights) or engine.clip()
-            table_images = (
-                image_set_table_images(clip, image_set, settings)
-                if image_set
-                else drawn_table_images(clip, settings)
-            )
         name = "images" if image_set else "pets"
+        records = RecordFile(out / f"frame-table-{name}.jsonl")
         n_done = n_total = 0
-        with progress_bar(None, "frame") as bar:
-            for n_done, n_total in run_frame_table(
-                table_images, settings, RecordFile(out / f"frame-table-{name}.jsonl")
-            ):
+        with engine.job("frame-table"), progress_bar(None, "frame") as bar:
+            clip = chosen_clip(engine, clip_model, clip_weights) or engine.clip()
+            source = (
+                image_set_table_source(clip, image_set, settings)
+                if image_set
+                else drawn_table_source(clip, settings)
+            )
+            for n_done, n_total in run_frame_table(source, settings, records):
                 bar.total = n_total
                 bar.update(n_done - bar.n)
         header, rows = read_frame_table(out)
@@ -102,8 +109,14 @@ def frame_table(
             }
         )
         return
-    states = list(rows[0].coverage)
     print(f"{n_done} frames on {header['source']}; blends are {header['blend_kind']}.")
+    _print_images(rows)
+    _print_means(header, rows)
+    print(f"A page about it: python -m hallulab report {out}", file=sys.stderr)
+
+
+def _print_images(rows: "Sequence[TableRow]") -> None:
+    states = list(rows[0].coverage)
     print_table(
         (
             "PCA",
@@ -112,7 +125,7 @@ def frame_table(
             *(f"{state} inside" for state in states),
             "blends outside",
             "AUROC",
-            "over seeds",
+            "over fits",
         ),
         [
             (
@@ -127,3 +140,40 @@ def frame_table(
             for row in rows
         ],
     )
+
+
+def _print_means(header: dict[str, Any], rows: "Sequence[TableRow]") -> None:
+    from hallulab.densities.mean_tests import TEST_WORDS
+
+    settings, states = header["settings"], list(rows[0].coverage)
+    k, meant = settings["n_mean_images"], 1 - settings["hdr_mass"]
+    print(
+        f"\nMeans of {k} images called hallucinations; least and most over {rows[0].n_seeds} fits. Of means of genuine "
+        f"images {percent(meant)} are meant to be:"
+    )
+    print_table(
+        (
+            "PCA",
+            "Gaussians",
+            "test",
+            *(f"genuine {state}s" for state in states),
+            "all states mixed",
+            *(f"{percent(share)} blends" for share in rows[0].means[0].power),
+        ),
+        [
+            (
+                str(row.pca_dimension),
+                str(row.n_components),
+                TEST_WORDS[one.test],
+                *(_over_fits(one.false_alarms[state]) for state in states),
+                _over_fits(one.mixed),
+                *map(_over_fits, one.power.values()),
+            )
+            for row in rows
+            for one in row.means
+        ],
+    )
+
+
+def _over_fits(share: "OverFits") -> str:
+    return f"{share.least:.2f}–{share.most:.2f}"

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -21,9 +22,15 @@ from sklearn.preprocessing import Normalizer, StandardScaler
 from hallulab.densities.folded_scores import FoldedScores
 from hallulab.densities.hcdr import HcdrFrame, ThresholdRule, Verdict
 from hallulab.errors import RefusedInputError
+from hallulab.theory.regions import check_mass
 
 FRAME_FILE = "frame.json"
 ARRAYS_FILE = "frame.safetensors"
+MIN_FIT = 10
+"""fewest images of a state that its mixture is fitted on"""
+MIN_PER_COMPONENT = 5
+"""fewest images per Gaussian: fewer would let it collapse onto them"""
+MAX_SEED = 2**32 - 1
 
 
 @dataclass(frozen=True)
@@ -54,16 +61,23 @@ class FrameSettings:
             raise RefusedInputError(
                 f"expected a held-out share between 0 and 1, such as 0.2, got {self.held_out_share}"
             )
-        for name in ("max_components", "images_per_component"):
+        for name in ("max_components", "images_per_component", "min_held_out"):
             if getattr(self, name) < 1:
                 raise RefusedInputError(
                     f"expected {name.replace('_', ' ')} of at least 1, got {getattr(self, name)}"
                 )
+        if self.pca_dimension is not None and self.pca_dimension < 1:
+            raise RefusedInputError(f"expected a PCA dimension of at least 1, got {self.pca_dimension}")
+        if not 0 <= self.covariance_floor < math.inf:
+            raise RefusedInputError(f"expected a covariance floor of at least 0, got {self.covariance_floor}")
+        if not 0 <= self.seed <= MAX_SEED:
+            raise RefusedInputError(f"expected a seed from 0 to {MAX_SEED}, got {self.seed}")
+        check_mass(self.hdr_mass)
 
     @property
     def min_images(self) -> int:
-        """Fewest images a state needs."""
-        return int(np.ceil(self.min_held_out / self.held_out_share))
+        """Fewest images a state needs, to fit on and to hold out."""
+        return math.ceil(max(self.min_held_out / self.held_out_share, MIN_FIT / (1 - self.held_out_share)))
 
     def n_components(self, n_fit: int) -> int:
         """Components of a mixture fitted on this many images."""
@@ -302,14 +316,23 @@ def _refuse_unusable(features: NDArray[Any]) -> None:
 
 
 def check_counts(n_per_state: Mapping[str, int], settings: FrameSettings) -> None:
-    """Refuse states with too few images for the split, saying how many are needed."""
+    """Refuse states with too few images for the split or for the Gaussians, saying how many are needed."""
     too_small = [f"{state} has {n}" for state, n in n_per_state.items() if n < settings.min_images]
     if too_small:
         raise RefusedInputError(
             f"a frame needs at least {settings.min_images} images per state "
-            f"({settings.min_held_out} of them held out for the threshold), "
-            f"but {', '.join(too_small)}: add images"
+            f"({settings.min_held_out} of them held out for the threshold, {MIN_FIT} fitted on, at a held-out share of "
+            f"{settings.held_out_share:g}), but {', '.join(too_small)}: add images"
         )
+    for state, n in n_per_state.items():
+        n_fit = n - math.ceil(n * settings.held_out_share)
+        n_components = settings.n_components(n_fit)
+        if n_components * MIN_PER_COMPONENT > n_fit:
+            raise RefusedInputError(
+                f"expected at least {MIN_PER_COMPONENT} images to fit each Gaussian on, got {n_fit} of {state} for "
+                f"{n_components} of them, which would stand on single images and call new ones strange: allow fewer "
+                "Gaussians, or add images"
+            )
 
 
 def _fitted_chain(features: NDArray[np.float64], settings: FrameSettings) -> Pipeline:

@@ -1,6 +1,7 @@
 """How much a threshold rule covers over many random splits of the same genuine samples."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -50,3 +51,28 @@ def resplit_coverage(
         # as in HcdrFrame: a sample at its own threshold belongs inside
         shares.append((shuffled[:, n_held_out:] > thresholds[:, None] - 1e-9).mean(axis=1))
     return np.mean(shares, axis=0)
+
+
+def half_coverage(
+    frame: FeatureFrame, genuine: Mapping[str, ArrayLike], *, rng: np.random.Generator
+) -> dict[str, tuple[int, int]]:
+    """State → (inside, judged) of one random half of its genuine samples, thresholds set by the other half.
+
+    What is counted never set a threshold. A sample is inside where any state's region holds it.
+
+    Args:
+        frame: at its mass and rule; it must not have been fitted on any of `genuine`.
+        genuine: state → (n, d) embeddings, at least two each.
+        rng: halves them.
+    """
+    setting, judged = {}, {}
+    for column, state in enumerate(frame.states):
+        scores = rng.permutation(frame.log_densities(genuine[state]))
+        half = (len(scores) + 1) // 2
+        setting[state], judged[state] = scores[:half, column], scores[half:]
+    thresholds = replace(
+        frame.hcdr, genuine_log_densities=tuple(setting[state] for state in frame.states)
+    ).thresholds
+    return {
+        state: (int((scores > thresholds).any(axis=1).sum()), len(scores)) for state, scores in judged.items()
+    }

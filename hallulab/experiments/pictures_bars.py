@@ -21,14 +21,12 @@ from hallulab.errors import RefusedInputError
 from hallulab.experiments.quality_bar import QualityBar
 from hallulab.scoring.picture_frames import PictureFrame, frame_of
 from hallulab.theory.bootstrap import paired_difference
-from hallulab.theory.clustered_auroc import clustered_auroc
+from hallulab.theory.clustered_auroc import grouped_auroc
 from hallulab.theory.clustered_rate import clustered_rate
 from hallulab.theory.intervals import wilson_interval
 
 SEED = 20_000
 """Of every fresh drawing and painted image here; training uses other streams."""
-N_GROUPS = 100
-"""Groups of drawings that the bootstrap of the AUROC draws again."""
 SPECIES_PROMPTS = (
     "a photo of a {}",
     "a realistic photo of a friendly {}",
@@ -225,12 +223,8 @@ def _painted_bar(name: str, outside: NDArray[np.bool_]) -> QualityBar:
 
 
 def _auroc_bar(name: str, genuine: NDArray[np.float64], blends: NDArray[np.float64]) -> QualityBar:
-    """Area under the curve; groups of images are drawn again, since single ones would take long."""
-    found = clustered_auroc(
-        [genuine[part::N_GROUPS] for part in range(N_GROUPS)],
-        [blends[part::N_GROUPS] for part in range(N_GROUPS)],
-        rng=np.random.default_rng(SEED),
-    )
+    """Area under the curve."""
+    found = grouped_auroc(genuine, blends, rng=np.random.default_rng(SEED))
     assert found is not None  # there are drawings and blends
     interval = found.interval.low, found.interval.high
     return QualityBar(name, found.value, found.n_upper + found.n_lower, interval, at_least=0.9)

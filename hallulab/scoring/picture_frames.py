@@ -1,7 +1,7 @@
 """The frame that judges pictures, and the genuine embeddings behind its thresholds ([LHZSL] 7.3)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,12 @@ from safetensors.numpy import load_file, save_file
 from hallulab.data.image_sets import ImageSet
 from hallulab.densities.feature_frame import FeatureFrame, FrameSettings, split_rows
 from hallulab.densities.mean_tests import MeanTests
+from hallulab.densities.resplits import half_coverage
 from hallulab.engine.core import Engine
 from hallulab.engine.pictures import embed_images
 from hallulab.errors import RefusedInputError
 from hallulab.models.clip import LoadedClip
+from hallulab.theory.intervals import wilson_interval
 
 HELD_OUT_FILE = "held_out.safetensors"
 NO_FRAME = (
@@ -59,12 +61,28 @@ class PictureFrame:
         path = Path(folder) / HELD_OUT_FILE
         try:
             stored = load_file(path)
-            return cls(features, {state: stored[state] for state in features.states})
+            frame = cls(features, {state: stored[state] for state in features.states})
         except (OSError, SafetensorError, KeyError) as error:
             raise RefusedInputError(
                 f"expected the held-out embeddings of every state in {path}, cannot read them ({error}): "
                 "fit the frame again with `python -m hallulab frame`"
             ) from error
+        frame._check_held_out(path)
+        return frame
+
+    def _check_held_out(self, path: Path) -> None:
+        """Refuse embeddings that are not those behind the thresholds, which the frame's content hash covers."""
+        for column, state in enumerate(self.features.states):
+            expected = self.features.hcdr.genuine_log_densities[column]
+            rows = self.held_out[state]
+            if rows.ndim == 2 and len(rows) == len(expected):
+                found = self.features.log_densities(rows)[:, column]
+                if np.allclose(found, expected, rtol=1e-5, atol=1e-3):
+                    continue
+            raise RefusedInputError(
+                f"expected the held-out embeddings that this frame's thresholds rest on in {path}, found others of "
+                f"{state}: fit the frame again with `python -m hallulab frame`"
+            )
 
     @cached_property
     def held_out_features(self) -> dict[str, NDArray[np.float64]]:
@@ -103,18 +121,23 @@ def embed_image_set(clip: LoadedClip, images: ImageSet, batch_size: int = 64) ->
 
 
 def frame_report(frame: PictureFrame) -> dict[str, Any]:
-    """The contract of `frame`; coverage is the share of held-out images inside any state's region."""
+    """The contract of `frame`.
+
+    Coverage is that of thresholds from a random half of the held-out images, counted on the other half, which set none.
+    """
     features = frame.features
-    decided = {state: features.decide(rows) for state, rows in frame.held_out.items()}
+    counted = half_coverage(features, frame.held_out, rng=np.random.default_rng(features.settings.seed))
     return {
         "states": list(features.states),
         "n_fit": dict(features.n_fit),
         "n_held_out": features.n_held_out,
+        "n_components": {state: len(features.mixtures[state].weights_) for state in features.states},
         "thresholds": dict(zip(features.states, features.hcdr.thresholds.tolist(), strict=True)),
-        "coverage": {
-            state: sum(not verdict.is_hallucination for verdict in verdicts) / len(verdicts)
-            for state, verdicts in decided.items()
+        "coverage": {state: n_inside / n for state, (n_inside, n) in counted.items()},
+        "coverage_interval": {
+            state: asdict(wilson_interval(n_inside, n)) for state, (n_inside, n) in counted.items()
         },
+        "n_coverage": {state: n for state, (_, n) in counted.items()},
         "embedder": features.embedder,
         "frame_hash": features.content_hash,
     }

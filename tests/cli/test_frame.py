@@ -32,7 +32,10 @@ def test_the_contract_of_frame(run, images, tmp_path):
     assert report["n_fit"] == {"cat": 48, "dog": 48}  # 80 % of 60
     assert report["n_held_out"] == {"cat": 12, "dog": 12}
     assert report["thresholds"].keys() == report["coverage"].keys() == {"cat", "dog"}
-    assert all(0.8 <= share <= 1 for share in report["coverage"].values())
+    assert report["n_coverage"] == {"cat": 6, "dog": 6}  # half of the held-out ones, which set no threshold
+    for state, share in report["coverage"].items():
+        interval = report["coverage_interval"][state]
+        assert interval["low"] <= share <= interval["high"] <= 1
     assert PictureFrame.load(tmp_path / "frame").features.content_hash == report["frame_hash"]
 
 
@@ -40,7 +43,7 @@ def test_a_person_reads_a_table(run, images, tmp_path):
     outcome = run("frame", images, "--out", tmp_path / "frame")
     assert outcome.exit_code == 0
     assert "Fitted a frame for cat, dog" in outcome.out
-    assert "held out inside" in outcome.out
+    assert "by thresholds that the other half set" in outcome.out
 
 
 def test_one_class_is_refused(run, images, tmp_path):
@@ -95,6 +98,13 @@ def test_mixture_and_split_are_settings(run, images, tmp_path):
     assert frame.hcdr.threshold_rule == "conformal"
 
 
+def test_gaussians_on_single_images_are_refused(run, images, tmp_path):
+    options = ("--max-components", "500", "--images-per-component", "1")
+    refusal = run("frame", images, "--out", tmp_path / "frame", *options).refusal
+    assert "at least 5 images to fit each Gaussian on, got 48 of cat for 48 of them" in refusal
+    assert not (tmp_path / "frame" / "frame.json").exists()
+
+
 def test_states_can_be_chosen(run, images, tmp_path):
     (images / "wild").mkdir()
     Image.new("RGB", (32, 32)).save(images / "wild" / "one.png")
@@ -130,6 +140,9 @@ def test_weights_without_a_model_are_refused(run, images, tmp_path):
     ("option", "value", "words"),
     [
         ("--held-out-share", "1", "expected a held-out share between 0 and 1"),
+        ("--held-out-share", "0.999", "a frame needs at least 10000 images per state"),
+        ("--held-out-share", "nan", "expected a held-out share between 0 and 1"),
+        ("--seed", "99999999999", "expected a seed from 0 to 4294967295, got 99999999999"),
         ("--pca-dimension", "99", "expected a PCA dimension from 1 to 16"),
     ],
 )

@@ -24,6 +24,8 @@ def test_the_contract_of_frame_table(run, tmp_path):
         assert row["coverage"].keys() == row["n_fresh"].keys() == {"cat", "dog"}
         assert 0 <= row["auroc"] <= 1
     assert run(*arguments).json["table"] == report["table"]  # from the records
+    assert [row["test"] for row in report["table"][0]["means"]] == ["paper", "k_matched", "own_law"]
+    assert report["table"][0]["means"][0]["false_alarms"].keys() == {"cat", "dog"}
 
 
 def test_a_folder_of_images(run, tmp_path):
@@ -32,6 +34,8 @@ def test_a_folder_of_images(run, tmp_path):
     assert found.exit_code == 0
     assert "blends are pixel averages of two images of different states" in found.out
     assert "blends outside" in found.out
+    assert "Means of 64 images called hallucinations" in found.out
+    assert "law of means" in found.out
 
 
 def test_too_few_images_are_refused(run, tmp_path):
