@@ -15,6 +15,10 @@ def detectors(
     drawn: Annotated[
         int | None, typer.Option(help="Drawn whole pets, and as many drawn cat-dog blends.", min=0)
     ] = None,
+    decoded: Annotated[
+        int | None,
+        typer.Option(help="Whole pets, and as many blends, drawn and passed through the autoencoder.", min=0),
+    ] = None,
     checkpoint: Annotated[
         list[str] | None, typer.Option(help="A checkpoint to paint with. Repeatable; all of them by default.")
     ] = None,
@@ -25,7 +29,7 @@ def detectors(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Hold the verdict, and the variance of predicted clean images, against what the pictures truly are."""
-    chosen = given(n_images=images, n_drawn=drawn, seed=seed)
+    chosen = given(n_images=images, n_drawn=drawn, n_decoded=decoded, seed=seed)
     output_folder(out)
     with quiet_stdout():
         engine = start_engine()
@@ -48,7 +52,7 @@ def detectors(
                 n_done, n_total = step.n_done, step.n_total
                 bar.total = n_total
                 bar.update(n_done - bar.n)
-        summary = summary_json(read_detector_run(out)[1])
+        summary = summary_json(read_detector_run(out).images)
     report = {"run": str(out), "n_done": n_done, "n_total": n_total, **summary}
     if as_json:
         print_json(report)
@@ -65,6 +69,22 @@ def _print_summary(report: dict[str, Any]) -> None:
             for row in report["confusion"]
         ],
     )
+    if report["probe"]:
+        print("\nDrawings through the autoencoder: what they were and are, and what the probe reads:")
+        print_table(
+            ("drawn as", "is now", "n", *report["probe"][0]["read"], "read right", "95 % interval"),
+            [
+                (
+                    row["drawn_as"],
+                    row["decoded_as"],
+                    str(row["n"]),
+                    *map(str, row["read"].values()),
+                    _number(row["right"]),
+                    _range(row["interval"]),
+                )
+                for row in report["probe"]
+            ],
+        )
     print("\nHow well margin and variance find bad images among genuine ones (AUROC; 0.5 is guessing):")
     print_table(
         ("images", "detector", "finds", "bad / genuine", "AUROC", "95 % interval"),

@@ -77,6 +77,18 @@ def _pictures(run: Path, out: Path | None) -> "WrittenReport":
     return write_pictures_report(run, out)
 
 
+def _frame_table(run: Path, out: Path | None) -> "WrittenReport":
+    from hallulab.reports.frame_table_report import write_frame_table_report
+
+    return write_frame_table_report(run, out)
+
+
+def _detectors(run: Path, out: Path | None) -> "WrittenReport":
+    from hallulab.reports.detectors_report import write_detectors_report
+
+    return write_detectors_report(run, out)
+
+
 WRITERS: dict[str, Callable[[Path, Path | None], "WrittenReport"]] = {
     "coins-*.jsonl": _coins,
     "facts-*.jsonl": _facts,
@@ -84,6 +96,8 @@ WRITERS: dict[str, Callable[[Path, Path | None], "WrittenReport"]] = {
     "iiv-*.jsonl": _iiv,
     "words-*.jsonl": _words,
     "pictures-*.jsonl": _pictures,
+    "frame-table-*.jsonl": _frame_table,
+    "detectors-*.jsonl": _detectors,
 }
 """how each kind of run is reported, by the record files that it leaves"""
 

@@ -49,7 +49,7 @@ _FURS_OF = {
     "owl": ("brown", "grey", "golden", "white"),
     "sheep": ("white", "cream", "black", "grey"),
 }
-_EYES_OF = {
+EYE_COLOURS_OF = {
     "cat": ("green", "amber", "blue"),
     "dog": ("brown", "black"),
     "fox": ("amber", "green", "brown"),
@@ -61,6 +61,7 @@ _EYES_OF = {
     "owl": ("amber", "green", "blue"),
     "sheep": ("amber", "brown", "blue"),
 }
+"""Species → the colours its eyes can have."""
 _EAR_WORDS = {
     "cat": "pointed ears",
     "dog": "floppy hanging ears",
@@ -151,7 +152,7 @@ def random_face(species: str, *, rng: np.random.Generator) -> Face:
         muzzle=species,
         coat=species,
         fur=_pick(_FURS_OF[species], rng),
-        eye_colour=_pick(_EYES_OF[species], rng),
+        eye_colour=_pick(EYE_COLOURS_OF[species], rng),
         background=_pick(tuple(BACKGROUNDS), rng),
         fluffy=bool(rng.random() < 0.35),
         marked=bool(rng.random() < 0.5),
@@ -273,7 +274,7 @@ def draw_face(face: Face, size: int = 64) -> Image.Image:
 
 
 def _with_parts(face: Face, *, ears: str, eyes: str, muzzle: str, rng: np.random.Generator) -> Face:
-    return replace(face, ears=ears, eyes=eyes, muzzle=muzzle, eye_colour=_pick(_EYES_OF[eyes], rng))
+    return replace(face, ears=ears, eyes=eyes, muzzle=muzzle, eye_colour=_pick(EYE_COLOURS_OF[eyes], rng))
 
 
 def _pick(options: tuple[str, ...], rng: np.random.Generator) -> str:

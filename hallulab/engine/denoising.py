@@ -1,7 +1,7 @@
 """How well a pipeline's UNet finds the noise in pictures it did not learn from: its training objective, held out."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from hallulab.engine.autoencoder import encode_images
 from hallulab.errors import RefusedInputError
 from hallulab.models.denoising import predicted_noise, text_states
 
@@ -79,15 +80,6 @@ def check_predicts_noise(pipeline: "StableDiffusionPipeline") -> None:
     kind = pipeline.scheduler.config.get("prediction_type", "epsilon")
     if kind != "epsilon":
         raise RefusedInputError(f"expected a pipeline whose UNet predicts noise (epsilon), got {kind}")
-
-
-@torch.inference_mode()
-def encode_images(pipeline: "StableDiffusionPipeline", images: Sequence[Image.Image]) -> Tensor:
-    """(n, channels, side, side) most likely latents, scaled as the UNet sees them."""
-    vae: Any = pipeline.vae
-    pixels: Any = pipeline.image_processor.preprocess(list(images))
-    encoded = vae.encode(pixels.to(vae.device, vae.dtype), return_dict=False)[0]
-    return encoded.mode() * vae.config["scaling_factor"]
 
 
 def _noise_and_times(

@@ -12,7 +12,7 @@ from hallulab.scoring.attribute_truth import TRUTHS
 from hallulab.theory.clustered_auroc import clustered_auroc
 from hallulab.theory.clustered_rate import ClusteredRate, clustered_rate
 from hallulab.theory.correlation import spearman
-from hallulab.theory.intervals import Interval
+from hallulab.theory.intervals import Interval, wilson_interval
 
 Record = dict[str, Any]
 BAD = ("blend", "other")
@@ -24,7 +24,7 @@ class ConfusionRow:
     """Images of one truth in one group, and how many of them the δ-verdict puts outside."""
 
     group: str
-    """Whose images: a checkpoint, all of them, or the drawn ones."""
+    """Whose images: a checkpoint, all of them, the drawn ones, or those drawn and passed through the autoencoder."""
     truth: str
     """What they truly are."""
     n: int
@@ -69,8 +69,25 @@ class AgreementRow:
     """Cohen's, when the variance flags as many images as are outside; None when none or all are."""
 
 
+@dataclass(frozen=True)
+class ProbeRow:
+    """Drawings that went through the autoencoder: what they were drawn as, what they are now, what the probe reads."""
+
+    drawn_as: str
+    """A whole pet ("genuine") or a blend."""
+    decoded_as: str
+    """The same read from pixels once decoded: the autoencoder repairs some blends."""
+    n: int
+    read: dict[str, int]
+    """Truth by the probe → pictures."""
+    right: float
+    """Share that the probe reads as what they are."""
+    interval: Interval
+    """95 % Wilson interval of that share."""
+
+
 def groups_of(records: Sequence[Record]) -> dict[str, list[Record]]:
-    """Group → its records: each checkpoint's painted images, all painted ones, the drawn ones."""
+    """Group → its records: each checkpoint's painted images, all painted ones, the drawn ones, the decoded ones."""
     groups: dict[str, list[Record]] = defaultdict(list)
     for record in records:
         if record["kind"] == "painted":
@@ -78,13 +95,16 @@ def groups_of(records: Sequence[Record]) -> dict[str, list[Record]]:
     painted = [record for group in groups.values() for record in group]
     if len(groups) > 1:
         groups["all painted"] = painted
-    drawn = [record for record in records if record["kind"] == "drawn"]
-    return dict(groups) | ({"drawn": drawn} if drawn else {})
+    for kind in ("drawn", "decoded"):
+        found = [record for record in records if record["kind"] == kind]
+        if found:
+            groups[kind] = found
+    return dict(groups)
 
 
 def true_kind(record: Record) -> str:
-    """What an image is: a drawn one was made so; a painted one is what the probe reads."""
-    return record["drawn_as"] if record["kind"] == "drawn" else record["truth"]
+    """What an image is: a drawn one was made so; a decoded one is read from pixels; a painted one by the probe."""
+    return record[{"drawn": "drawn_as", "decoded": "decoded_as"}.get(record["kind"], "truth")]
 
 
 def confusion(records: Sequence[Record]) -> tuple[ConfusionRow, ...]:
@@ -101,6 +121,21 @@ def confusion(records: Sequence[Record]) -> tuple[ConfusionRow, ...]:
                     group, truth, found.n, found.n_success, found.value, found.interval, found.n_clusters
                 )
             )
+    return tuple(rows)
+
+
+def probe_rows(records: Sequence[Record]) -> tuple[ProbeRow, ...]:
+    """How far the probe can be believed on what a decoder gives, from the decoded drawings."""
+    groups: dict[tuple[str, str], list[Record]] = defaultdict(list)
+    for record in records:
+        if record["kind"] == "decoded":
+            groups[record["drawn_as"], record["decoded_as"]].append(record)
+    rows = []
+    for (drawn_as, decoded_as), members in sorted(groups.items(), reverse=True):
+        read = {truth: sum(record["truth"] == truth for record in members) for truth in TRUTHS}
+        n = len(members)
+        interval = wilson_interval(read[decoded_as], n)
+        rows.append(ProbeRow(drawn_as, decoded_as, n, read, read[decoded_as] / n, interval))
     return tuple(rows)
 
 
@@ -162,6 +197,7 @@ def summary_json(records: Sequence[Record]) -> dict[str, Any]:
     """Everything of a run, as the command line prints it."""
     return {
         "confusion": [asdict(row) for row in confusion(records)],
+        "probe": [asdict(row) for row in probe_rows(records)],
         "verdict_agrees": verdict_agrees(records),
         "table": [asdict(row) for row in detector_rows(records)],
         "agreement": [asdict(row) for row in agreement(records)],

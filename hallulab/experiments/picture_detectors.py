@@ -2,13 +2,15 @@
 
 The first is the δ-verdict's margin; the second the variance of the predicted clean latents over the last denoising
 steps (Aithal et al. 2024), which knows no genuine image. Truth of a painted face: its parts, read by a probe. Truth of
-a drawn one: it was drawn as a whole pet or as a blend; its variance is that of its last steps painted again.
+a drawn one: it was drawn as a whole pet or as a blend; its variance is that of its last steps painted again. Drawings
+that went through the autoencoder show how far the probe can be believed on what a decoder gives: their truth is read
+from pixels.
 """
 
-import json
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +18,35 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from hallulab.data.fauna import BLEND_KINDS, PETS, draw_face, pet_blend, random_face
+from hallulab.data.fauna import BLEND_KINDS, PETS, Face, draw_face, pet_blend, random_face
+from hallulab.engine.autoencoder import through_autoencoder
 from hallulab.engine.core import Engine
 from hallulab.engine.pictures import (
     MAX_IMAGES,
+    MAX_SEED,
     PaintSettings,
+    check_prompt,
     embed_images,
     renoised_variances,
     stream_images,
     x0_variances,
 )
 from hallulab.errors import RefusedInputError
-from hallulab.records import RecordFile, as_plain, as_tuples, library_versions
+from hallulab.experiments.run_folder import (
+    SETTINGS,
+    begin_or_continue,
+    content_hash,
+    only_writer,
+    record_files,
+)
+from hallulab.records import RecordFile, as_tuples, library_versions
 from hallulab.scoring.attribute_truth import truth_records
+from hallulab.scoring.decoded_parts import decoded_truth, repaired_parts
 from hallulab.scoring.picture_frames import PictureFrame, frame_of
+from hallulab.theory.regions import check_mass
 
 RECORDS_PATTERN = "detectors-*.jsonl"
+KINDS = ("painted", "drawn", "decoded")
 DRAWN_SEED = 30_000
 """of every drawing judged here; training and the quality bars use other streams"""
 
@@ -52,6 +67,8 @@ class DetectorSettings:
     """Last denoising steps over which the variance is taken, each in turn."""
     n_drawn: int = 150
     """Drawn whole pets, and as many drawn blends."""
+    n_decoded: int = 300
+    """Drawn whole pets, and as many drawn blends, that go through the autoencoder."""
     drawn_prompt: str = "a cute pet animal"
     """What drawn pictures are said to show while their last steps are painted again."""
     hdr_mass: float = 0.9
@@ -60,10 +77,19 @@ class DetectorSettings:
     """Images painted at once."""
 
     def __post_init__(self) -> None:
+        check_mass(self.hdr_mass)
+        check_prompt(self.drawn_prompt)
         if not 1 <= self.n_images <= MAX_IMAGES:
             raise RefusedInputError(f"expected from 1 to {MAX_IMAGES} images per prompt, got {self.n_images}")
-        if self.n_drawn < 0:
-            raise RefusedInputError(f"expected 0 or more drawn pictures, got {self.n_drawn}")
+        if not 0 <= self.seed <= MAX_SEED - self.n_images:
+            raise RefusedInputError(f"expected a seed from 0 to {MAX_SEED - self.n_images}, got {self.seed}")
+        if not 1 <= self.batch_size <= MAX_IMAGES:
+            raise RefusedInputError(f"expected batches of 1 to {MAX_IMAGES} images, got {self.batch_size}")
+        for name in ("n_drawn", "n_decoded"):
+            if getattr(self, name) < 0:
+                raise RefusedInputError(
+                    f"expected 0 or more {name.removeprefix('n_')} pictures, got {getattr(self, name)}"
+                )
         if not self.variance_windows or min(self.variance_windows) < 2:
             raise RefusedInputError(
                 f"expected windows of at least 2 denoising steps, got {list(self.variance_windows)}"
@@ -80,6 +106,16 @@ class DetectorStep:
     """Images in all."""
 
 
+@dataclass(frozen=True)
+class DetectorRun:
+    """The records of a run."""
+
+    settings: DetectorSettings
+    header: dict[str, Any]
+    images: tuple[dict[str, Any], ...]
+    """in the order judged"""
+
+
 def records_path(folder: Path, preset: str) -> Path:
     """The file below `folder` that holds this run's images."""
     return folder / f"detectors-{preset}.jsonl"
@@ -88,39 +124,46 @@ def records_path(folder: Path, preset: str) -> Path:
 def run_detectors(engine: Engine, settings: DetectorSettings, records: RecordFile) -> Iterator[DetectorStep]:
     """Paint, draw and judge, one record per image; what `records` already holds is not made again.
 
-    Raises RefusedInputError for a preset without frame or probe, and for records of other settings.
+    Raises RefusedInputError for a preset without frame or probe, for records of other settings, and while another run
+    writes to them.
     """
     frame, settings = _needed_frame(engine), _complete(engine, settings)
-    with engine.job("detectors"):
+    with engine.job("detectors"), only_writer(records.path.parent):
         found = _found_records(engine, frame, settings, records)
         cells = [(checkpoint, prompt) for checkpoint in settings.checkpoints for prompt in settings.prompts]
-        painted = [record for record in found if record.get("kind") == "painted"]
-        n_of_cell = {
-            cell: sum((record["checkpoint"], record["prompt"]) == cell for record in painted)
-            for cell in cells
-        }
-        drawn = sum(record.get("kind") == "drawn" for record in found)
-        n_done, n_total = len(painted) + drawn, len(cells) * settings.n_images + 2 * settings.n_drawn
+        painted = Counter(
+            (record["checkpoint"], record["prompt"]) for record in found if record["kind"] == "painted"
+        )
+        done = Counter(record["kind"] for record in found)
+        n_done = done["painted"] + done["drawn"] + done["decoded"]
+        n_total = len(cells) * settings.n_images + 2 * (settings.n_drawn + settings.n_decoded)
         yield DetectorStep(n_done, n_total)
-        for cell in cells:
-            for batch in _batches(n_of_cell[cell], settings.n_images, settings.batch_size):
-                for record in _painted_records(engine, frame, settings, *cell, batch):
-                    records.append(record)
-                n_done += len(batch)
-                yield DetectorStep(n_done, n_total)
-        for batch in _batches(drawn, 2 * settings.n_drawn, settings.batch_size):
-            for record in _drawn_records(engine, frame, settings, batch):
+        work: list[tuple[range, Callable[[range], list[dict[str, Any]]]]] = [
+            (batch, partial(_painted_records, engine, frame, settings, *cell))
+            for cell in cells
+            for batch in _batches(painted[cell], settings.n_images, settings.batch_size)
+        ]
+        for kind, n, make in (
+            ("drawn", settings.n_drawn, _drawn_records),
+            ("decoded", settings.n_decoded, _decoded_records),
+        ):
+            work += [
+                (batch, partial(make, engine, frame, settings))
+                for batch in _batches(done[kind], 2 * n, settings.batch_size)
+            ]
+        for batch, make in work:
+            for record in make(batch):
                 records.append(record)
             n_done += len(batch)
             yield DetectorStep(n_done, n_total)
 
 
-def read_detector_run(folder: Path) -> tuple[DetectorSettings, list[dict[str, Any]]]:
-    """Settings and image records of the run in a folder, finished or killed.
+def read_detector_run(folder: Path) -> DetectorRun:
+    """The run in a folder, finished or killed.
 
     Raises RefusedInputError when there is none, or it cannot be read by this version.
     """
-    paths = sorted(folder.glob(RECORDS_PATTERN))
+    paths = record_files(folder, RECORDS_PATTERN)
     if len(paths) != 1:
         raise RefusedInputError(
             f"expected one run of detectors ({RECORDS_PATTERN}) in {folder}, found {len(paths)}: "
@@ -128,21 +171,21 @@ def read_detector_run(folder: Path) -> tuple[DetectorSettings, list[dict[str, An
         )
     found = RecordFile(paths[0]).read()
     try:
-        asked = next(record["settings"] for record in found if record.get("kind") == "settings")
-        settings = DetectorSettings(**{key: as_tuples(value) for key, value in asked.items()})
+        header = next(record for record in found if record.get("kind") == SETTINGS)
+        settings = DetectorSettings(**{key: as_tuples(value) for key, value in header["settings"].items()})
     except (StopIteration, KeyError, TypeError) as error:
         raise RefusedInputError(
             f"expected the records of a run of this version in {paths[0]}, found other ones: run it again elsewhere"
         ) from error
-    return settings, [record for record in found if record.get("kind") in ("painted", "drawn")]
+    return DetectorRun(settings, header, tuple(record for record in found if record.get("kind") in KINDS))
 
 
-def drawn_face_image(index: int) -> tuple[str, Image.Image]:
-    """Drawing `index` of the comparison and what it truly is: a whole pet where even, a blend where odd."""
+def drawn_face(index: int) -> tuple[str, Face]:
+    """Face `index` of the comparison and what it truly is: a whole pet where even, a blend where odd."""
     rng = np.random.default_rng([DRAWN_SEED, index])
     if index % 2 == 0:
-        return "genuine", draw_face(random_face(PETS[index // 2 % len(PETS)], rng=rng))
-    return "blend", draw_face(pet_blend(BLEND_KINDS[index // 2 % len(BLEND_KINDS)], rng=rng))
+        return "genuine", random_face(PETS[index // 2 % len(PETS)], rng=rng)
+    return "blend", pet_blend(BLEND_KINDS[index // 2 % len(BLEND_KINDS)], rng=rng)
 
 
 def _painted_records(
@@ -171,8 +214,8 @@ def _painted_records(
 def _drawn_records(
     engine: Engine, frame: PictureFrame, settings: DetectorSettings, batch: range
 ) -> list[dict[str, Any]]:
-    drawn = [drawn_face_image(index) for index in batch]
-    images = [image for _, image in drawn]
+    drawn = [drawn_face(index) for index in batch]
+    images = [draw_face(face) for _, face in drawn]
     checkpoint = settings.checkpoints[-1]
     pipeline = engine.painter(checkpoint)
     paint = replace(_paint_settings(engine, settings), seed=settings.seed + batch.start)
@@ -188,6 +231,29 @@ def _drawn_records(
         | {"x0_variance": {str(window): values[row] for window, values in variances.items()}}
         for row, (index, judged) in enumerate(
             zip(batch, _judged(engine, frame, settings, images), strict=True)
+        )
+    ]
+
+
+def _decoded_records(
+    engine: Engine, frame: PictureFrame, settings: DetectorSettings, batch: range
+) -> list[dict[str, Any]]:
+    drawn = [drawn_face(index) for index in batch]
+    images = through_autoencoder(
+        engine.painter(settings.checkpoints[-1]), [draw_face(face) for _, face in drawn]
+    )
+    return [
+        {
+            "kind": "decoded",
+            "index": index,
+            "drawn_as": drawn_as,
+            "decoded_as": decoded_truth(face, image),
+            "repaired": repaired_parts(face, image),
+        }
+        | judged
+        | {"x0_variance": {}}
+        for index, (drawn_as, face), image, judged in zip(
+            batch, drawn, images, _judged(engine, frame, settings, images), strict=True
         )
     ]
 
@@ -235,16 +301,17 @@ def _needed_frame(engine: Engine) -> PictureFrame:
 
 
 def _complete(engine: Engine, settings: DetectorSettings) -> DetectorSettings:
-    """The settings with what the preset decides filled in."""
-    checkpoints = settings.checkpoints or engine.checkpoint_names("pictures")
+    """The settings with what the preset decides filled in, nothing twice."""
+    checkpoints = tuple(dict.fromkeys(settings.checkpoints or engine.checkpoint_names("pictures")))
     for name in checkpoints:
         engine.checkpoint_place("pictures", name)
     steps = engine.preset.pictures.steps
     windows = tuple(dict.fromkeys(min(window, steps) for window in settings.variance_windows))
+    prompts = settings.prompts or engine.preset.pictures.example_prompts
     return replace(
         settings,
-        checkpoints=tuple(checkpoints),
-        prompts=settings.prompts or engine.preset.pictures.example_prompts,
+        checkpoints=checkpoints,
+        prompts=tuple(dict.fromkeys(map(check_prompt, prompts))),
         variance_windows=windows,
     )
 
@@ -255,24 +322,14 @@ def _found_records(
     """What an earlier run left; a header is written for a new one, and another run's records are refused."""
     probe = engine.attribute_probe()
     frame.check_embedder(engine.clip())
-    header = {
-        "kind": "settings",
+    decides = {
         "settings": asdict(settings),
         "frame": frame.features.content_hash,
         "embedder": frame.features.embedder,
         "probe": probe.name if probe else None,
         "paint": asdict(_paint_settings(engine, settings)),
+        "checkpoints": {
+            name: content_hash(engine.checkpoint_place("pictures", name)) for name in settings.checkpoints
+        },
     }
-    found = records.read()
-    if not found:
-        records.append(header | {"versions": library_versions()})
-        return []
-    theirs = {key: value for key, value in found[0].items() if key != "versions"}
-    ours = json.loads(json.dumps(as_plain(header)))  # as it reads once written
-    if theirs != ours:
-        differing = [key for key in ours if theirs.get(key) != ours[key]]
-        raise RefusedInputError(
-            f"expected a run with the same settings in {records.path}, got another {', '.join(differing)}: "
-            "choose another folder"
-        )
-    return found
+    return begin_or_continue(records, decides, lambda: {"versions": library_versions()})

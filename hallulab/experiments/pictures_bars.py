@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 from sklearn.decomposition import PCA
@@ -15,6 +14,7 @@ from sklearn.svm import SVC
 
 from hallulab.data.fauna import BLEND_KINDS, PETS, draw_face, pet_blend, random_face
 from hallulab.densities.mean_tests import N_NULL_MEANS, TEST_WORDS, genuine_means
+from hallulab.engine.autoencoder import through_autoencoder
 from hallulab.engine.core import Engine
 from hallulab.engine.pictures import PaintSettings, embed_images, stream_images
 from hallulab.errors import RefusedInputError
@@ -148,22 +148,9 @@ def _decoder_bars(pipeline: Any, clip: Any, frame: PictureFrame, sizes: PictureB
     genuine = genuine_drawings(sizes.n_genuine // len(PETS), seed=SEED)
     bars = []
     for state, images in genuine.items():
-        margins = frame.features.margins(embed_images(clip, through_vae(pipeline, images)))
+        margins = frame.features.margins(embed_images(clip, through_autoencoder(pipeline, images)))
         bars.append(_coverage_bar(f"coverage of genuine {state}s through the autoencoder", margins))
     return bars
-
-
-@torch.inference_mode()
-def through_vae(pipeline: Any, images: Sequence[Image.Image], batch_size: int = 50) -> list[Image.Image]:
-    """Images encoded and decoded by the pipeline's autoencoder."""
-    decoded = []
-    for start in range(0, len(images), batch_size):
-        pixels = pipeline.image_processor.preprocess(list(images[start : start + batch_size]))
-        pixels = pixels.to(pipeline.vae.device, pipeline.vae.dtype)
-        latents = pipeline.vae.encode(pixels, return_dict=False)[0].mode()
-        back = pipeline.vae.decode(latents, return_dict=False)[0]
-        decoded += pipeline.image_processor.postprocess(back, output_type="pil")
-    return decoded
 
 
 def paint_images(pipeline: Any, prompt: str, n: int, *, seed: int) -> list[Image.Image]:

@@ -21,7 +21,6 @@ from hallulab.engine.core import Engine
 from hallulab.engine.denoising import check_predicts_noise, denoising_losses
 from hallulab.engine.picture_batches import picture_batch_size
 from hallulab.engine.pictures import PaintSettings, check_prompt, embed_images, stream_images
-from hallulab.engine.presets import is_local
 from hallulab.errors import RefusedInputError
 from hallulab.experiments.pictures_cells import CellJudge, mean_json, measure_cell
 from hallulab.experiments.pictures_sweep import (
@@ -39,8 +38,8 @@ from hallulab.experiments.pictures_sweep import (
     read_picture_sweep,
     records_path,
 )
-from hallulab.experiments.run_folder import begin_or_continue, only_writer, record_files
-from hallulab.records import RecordFile, folder_sha256, library_versions
+from hallulab.experiments.run_folder import begin_or_continue, content_hash, only_writer, record_files
+from hallulab.records import RecordFile, library_versions
 from hallulab.scoring.attribute_truth import truth_records
 from hallulab.scoring.picture_frames import NO_FRAME, PictureFrame, frame_of
 from hallulab.scoring.picture_verdicts import score_embeddings
@@ -283,7 +282,9 @@ def _begin(engine: Engine, frame: PictureFrame, settings: PictureSweep, folder: 
         "embedder": frame.features.embedder,
         "probe": probe.name if probe else None,
         "paint": {key: paint[key] for key in ("steps", "guidance", "size", "variance_steps")},
-        "checkpoints": {name: _content_hash(engine, name) for name in settings.checkpoints},
+        "checkpoints": {
+            name: content_hash(engine.checkpoint_place("pictures", name)) for name in settings.checkpoints
+        },
     }
     begin_or_continue(file, decides, lambda: _about(engine, frame, settings))
 
@@ -383,9 +384,3 @@ def _complete(engine: Engine, settings: PictureSweep) -> PictureSweep:
         )
     pictures = settings.loss_pictures or (PET_FACES if engine.preset.pictures.attribute_probe else "")
     return replace(settings, checkpoints=checkpoints, prompts=tuple(prompts), loss_pictures=pictures)
-
-
-def _content_hash(engine: Engine, checkpoint: str) -> str | None:
-    """Of a local checkpoint; None for one on the Hub."""
-    place = engine.checkpoint_place("pictures", checkpoint)
-    return folder_sha256(place) if is_local(place) and Path(place).is_dir() else None

@@ -8,8 +8,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from hallulab.engine.presets import is_local
 from hallulab.errors import RefusedInputError
-from hallulab.records import RecordFile, as_plain
+from hallulab.records import RecordFile, as_plain, folder_sha256
 
 LOCK_FILE = ".lock"
 SETTINGS = "settings"
@@ -76,6 +77,11 @@ def begin_or_continue(
             "another folder"
         )
     return found
+
+
+def content_hash(place: str) -> str | None:
+    """Of a local checkpoint's folder; None for one on the Hub."""
+    return folder_sha256(place) if is_local(place) and Path(place).is_dir() else None
 
 
 def _differing(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:

@@ -9,8 +9,9 @@ import torch
 from diffusers import DDPMScheduler
 
 from hallulab.data.captioned_pictures import pet_drawings
+from hallulab.engine.autoencoder import encode_images
 from hallulab.engine.core import Engine
-from hallulab.engine.denoising import _noise_and_times, denoising_losses, encode_images
+from hallulab.engine.denoising import _noise_and_times, denoising_losses
 from hallulab.engine.presets import load_preset
 from hallulab.errors import RefusedInputError
 

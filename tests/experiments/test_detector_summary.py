@@ -7,6 +7,7 @@ from hallulab.experiments.detector_summary import (
     agreement,
     confusion,
     detector_rows,
+    probe_rows,
     summary_json,
     verdict_agrees,
 )
@@ -111,5 +112,34 @@ def test_a_detector_that_knows_nothing_is_at_a_half():
 
 def test_the_summary_is_plain():
     summary = summary_json(RECORDS)
-    assert summary.keys() == {"confusion", "verdict_agrees", "table", "agreement"}
+    assert summary.keys() == {"confusion", "probe", "verdict_agrees", "table", "agreement"}
     assert summary["table"][0]["interval"].keys() == {"low", "high"}
+
+
+def test_images_of_one_seed_are_one_cluster():
+    once = [painted("genuine", 1.0 if seed % 2 else -1.0, 0.1, seed) for seed in range(40)]
+    (alone,), (copied,) = confusion(once), confusion([one for one in once for _ in range(3)])
+    assert (copied.n, copied.outside, copied.n_seeds) == (120, 0.5, 40)
+    assert copied.interval.high == pytest.approx(alone.interval.high, abs=2e-3)
+
+
+def test_what_the_probe_reads_of_decoded_drawings_by_hand():
+    def decoded(drawn_as: str, decoded_as: str, read: str) -> dict:
+        return {
+            "kind": "decoded", "index": 0, "drawn_as": drawn_as, "decoded_as": decoded_as, "truth": read,
+            "margin_nats": -1.0, "inside": False, "x0_variance": {},
+        }  # fmt: skip
+
+    records = [
+        decoded("genuine", "genuine", "genuine"),
+        decoded("blend", "blend", "blend"),
+        decoded("blend", "blend", "unclear"),
+        decoded("blend", "genuine", "genuine"),
+    ]
+    whole, repaired, kept = probe_rows(records)
+    assert (whole.drawn_as, whole.decoded_as, whole.n, whole.right) == ("genuine", "genuine", 1, 1)
+    assert (repaired.drawn_as, repaired.decoded_as, repaired.right) == ("blend", "genuine", 1)
+    assert (kept.read, kept.right) == ({"genuine": 0, "blend": 1, "other": 0, "unclear": 1}, 0.5)
+    # what they are now decides, not what they were drawn as
+    assert {row.truth: row.n for row in confusion(records)} == {"genuine": 2, "blend": 2}
+    assert probe_rows(RECORDS) == ()

@@ -5,7 +5,6 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from hallulab.engine.core import Engine
@@ -14,7 +13,7 @@ from hallulab.engine.presets import load_preset
 from hallulab.errors import RefusedInputError
 from hallulab.experiments.picture_detectors import (
     DetectorSettings,
-    drawn_face_image,
+    drawn_face,
     read_detector_run,
     records_path,
     run_detectors,
@@ -23,7 +22,7 @@ from hallulab.records import RecordFile
 
 SHIPPED = Path(__file__).parents[2] / "checkpoints" / "pet-parts-probe"
 SETTINGS = DetectorSettings(
-    prompts=("a cat", "a pet"), n_images=3, n_drawn=2, variance_windows=(2, 5), batch_size=2
+    prompts=("a cat", "a pet"), n_images=3, n_drawn=2, n_decoded=2, variance_windows=(2, 5), batch_size=2
 )
 
 
@@ -50,19 +49,25 @@ def whole(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_one_record_per_image(whole, engine):
-    settings, records = read_detector_run(whole)
+    run = read_detector_run(whole)
+    settings, records = run.settings, run.images
     assert settings.checkpoints == engine.checkpoint_names("pictures") == ("base", "step-2", "step-10")
     assert settings.variance_windows == (2, 3)  # 3 steps in all
-    assert Counter(record["kind"] for record in records) == {"painted": 3 * 2 * 3, "drawn": 4}
+    assert Counter(record["kind"] for record in records) == {
+        "painted": 3 * 2 * 3,
+        "drawn": 4,
+        "decoded": 4,
+    }
     for record in records:
         assert record["inside"] == (record["margin_nats"] > 0)
         assert record["parts"].keys() == {"ears", "eyes", "muzzle"}
         assert all(value > 0 for value in record["x0_variance"].values())
-    assert [record["drawn_as"] for record in records[-4:]] == ["genuine", "blend"] * 2
+    assert [record["drawn_as"] for record in records[-8:]] == ["genuine", "blend"] * 4
+    assert {record["decoded_as"] for record in records[-4:]} <= {"genuine", "blend"}
 
 
 def test_the_variance_of_a_window_is_the_one_painting_reports(whole, engine):
-    _, records = read_detector_run(whole)
+    records = read_detector_run(whole).images
     record = next(
         r for r in records if (r["kind"], r["checkpoint"], r["seed"]) == ("painted", "step-10", 40_001)
     )
@@ -91,8 +96,8 @@ def test_a_stopped_run_goes_on_where_it_stopped(whole, engine, tmp_path, n_batch
     n_kept = max(len(records.read()) - 1, 0)
     steps = list(run_detectors(engine, SETTINGS, records))
     assert steps[0].n_done == n_kept
-    assert steps[-1].n_done == steps[-1].n_total == 22
-    resumed, unbroken = (read_detector_run(folder)[1] for folder in (tmp_path, whole))
+    assert steps[-1].n_done == steps[-1].n_total == 26
+    resumed, unbroken = (read_detector_run(folder).images for folder in (tmp_path, whole))
     assert [_identity(record) for record in resumed] == [_identity(record) for record in unbroken]
     for ours, theirs in zip(resumed, unbroken, strict=True):
         assert ours["margin_nats"] == pytest.approx(theirs["margin_nats"], abs=0.5)
@@ -106,13 +111,13 @@ def test_a_finished_run_makes_nothing_again(whole, engine):
     before = records_path(whole, "tiny").read_bytes()
     assert [
         step.n_done for step in run_detectors(engine, SETTINGS, RecordFile(records_path(whole, "tiny")))
-    ] == [22]
+    ] == [26]
     assert records_path(whole, "tiny").read_bytes() == before
 
 
 def test_another_runs_records_are_refused(whole, engine):
     other = replace(SETTINGS, seed=1)
-    with pytest.raises(RefusedInputError, match="same settings in .*, got another settings"):
+    with pytest.raises(RefusedInputError, match="with seed 40000; got seed 1"):
         next(run_detectors(engine, other, RecordFile(records_path(whole, "tiny"))))
 
 
@@ -131,6 +136,25 @@ def test_an_unknown_checkpoint_is_refused(engine, tmp_path):
         )
 
 
+def test_nothing_is_asked_twice_and_nothing_empty(engine, tmp_path):
+    records = RecordFile(records_path(tmp_path, "tiny"))
+    asked = replace(
+        SETTINGS,
+        checkpoints=("base", "base"),
+        prompts=("a cat", " a cat "),
+        n_images=1,
+        n_drawn=0,
+        n_decoded=0,
+    )
+    assert [step.n_total for step in run_detectors(engine, asked, records)] == [1, 1]
+    with pytest.raises(RefusedInputError, match="expected a prompt"):
+        next(
+            run_detectors(
+                engine, replace(SETTINGS, prompts=("",)), RecordFile(tmp_path / "b" / "detectors-x.jsonl")
+            )
+        )
+
+
 def test_a_folder_without_a_run_is_refused(tmp_path):
     with pytest.raises(RefusedInputError, match="expected one run of detectors"):
         read_detector_run(tmp_path)
@@ -144,6 +168,11 @@ def test_a_folder_without_a_run_is_refused(tmp_path):
     [
         ({"n_images": 0}, "expected from 1 to 64 images per prompt, got 0"),
         ({"n_drawn": -1}, "expected 0 or more drawn pictures, got -1"),
+        ({"n_decoded": -1}, "expected 0 or more decoded pictures, got -1"),
+        ({"seed": 2**31}, "expected a seed from 0 to"),
+        ({"hdr_mass": 0.0}, "HDR mass"),
+        ({"drawn_prompt": " "}, "expected a prompt"),
+        ({"batch_size": 0}, "expected batches of 1 to 64 images, got 0"),
         ({"variance_windows": (1, 3)}, "windows of at least 2 denoising steps"),
     ],
 )
@@ -153,7 +182,7 @@ def test_settings_out_of_range_are_refused(change, words):
 
 
 def test_drawings_alternate_and_repeat():
-    kinds = [drawn_face_image(index)[0] for index in range(6)]
+    kinds = [drawn_face(index)[0] for index in range(6)]
     assert kinds == ["genuine", "blend"] * 3
-    again = [np.asarray(drawn_face_image(5)[1]) for _ in range(2)]
-    assert np.array_equal(*again)
+    again = [drawn_face(5)[1] for _ in range(2)]
+    assert again[0] == again[1]
