@@ -86,9 +86,9 @@ class MeanTests:
         laws = [mixture_moments(self.frame.mixtures[state]) for state in self.frame.states]
         return np.column_stack(
             [
-                stats.multivariate_normal(mean, covariance / self.n_images)
-                .logpdf(points)
-                .reshape(len(points))
+                stats.multivariate_normal.logpdf(points, mean, covariance / self.n_images).reshape(
+                    len(points)
+                )
                 for mean, covariance in laws
             ]
         )
@@ -101,7 +101,7 @@ class MeanTests:
     def outside(self, means: ArrayLike) -> dict[MeanTest, NDArray[np.bool_]]:
         """Test → (n,) whether each of (n, n_kept) means is outside every region."""
         return {
-            test: ~inside_regions(self.log_densities(test, means), self.hcdrs[test].thresholds).any(axis=1)
+            test: (~inside_regions(self.log_densities(test, means), self.hcdrs[test].thresholds)).all(axis=1)
             for test in MEAN_TESTS
         }
 

@@ -200,7 +200,7 @@ class _Sample:
 
     def per_cluster(self, values: NDArray[Any]) -> NDArray[np.float64]:
         """(n_clusters,) sums of (n_prompts, n_seeds) values."""
-        return np.bincount(self.cluster_of, weights=values.sum(axis=0))
+        return np.bincount(self.cluster_of, weights=values.sum(axis=0)).astype(np.float64)
 
     def share(self, draws: NDArray[np.float64], of: NDArray[Any]) -> NDArray[np.float64]:
         """Per draw, the share of the chosen for which (n_prompts, n_seeds) `of` holds."""

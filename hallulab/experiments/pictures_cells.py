@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hallulab.densities.hcdr import Verdict
-from hallulab.densities.mean_tests import MEAN_TESTS, N_NULL_MEANS, MeanTests, genuine_means
+from hallulab.densities.mean_tests import MEAN_TESTS, N_NULL_MEANS, MeanTest, MeanTests, genuine_means
 from hallulab.scoring.picture_frames import PictureFrame
 from hallulab.theory.bootstrap import bootstrap_interval
 from hallulab.theory.correlation import spearman
@@ -85,7 +85,7 @@ class CellJudge:
         direction = (mean - centre) / distance if distance else np.zeros_like(mean)
         means = self._other_means[state]
         false_alarms = {test: float(found.mean()) for test, found in self.tests.outside(means).items()}
-        detectable: dict[str, float | None] = dict.fromkeys(MEAN_TESTS)
+        detectable: dict[MeanTest, float | None] = dict.fromkeys(MEAN_TESTS)
         for moved in np.arange(DISPLACEMENT_STEP, MOST_DISPLACEMENT, DISPLACEMENT_STEP):
             searched = [
                 test for test in MEAN_TESTS if detectable[test] is None and false_alarms[test] < POWER

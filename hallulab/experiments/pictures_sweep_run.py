@@ -120,9 +120,10 @@ def run_picture_sweep(
         workers.wait()
         if workers.index == 0:
             sweep.measure(cells_of(settings))
-            for checkpoint in sweep.missing_losses() if pictures else ():
-                yield SweepStep(n_done, n_total, f"{checkpoint}: loss on held-out pictures")
-                sweep.measure_loss(checkpoint, pictures)
+            if pictures is not None:
+                for checkpoint in sweep.missing_losses():
+                    yield SweepStep(n_done, n_total, f"{checkpoint}: loss on held-out pictures")
+                    sweep.measure_loss(checkpoint, pictures)
         workers.wait()
         yield SweepStep(len(read_picture_sweep(folder).images), n_total, "painted and judged")
 

@@ -8,61 +8,49 @@ from hallulab.reports.page import PageTable
 from hallulab.scoring.attribute_truth import TRUTHS
 
 
-def detector_tables(
-    confusion: Sequence[ConfusionRow], detectors: Sequence[DetectorRow], agreement: Sequence[AgreementRow]
-) -> list[PageTable]:
-    """Verdict against truth, AUROC and agreement; without the first two where truth is unknown."""
-    tables = []
-    if confusion:
-        tables.append(
-            PageTable(
-                "Verdict against truth",
-                ("images", "truth", "n", "outside", "share", "95 % interval"),
-                [
-                    (
-                        row.group, row.truth, str(row.n), str(row.n_outside), percent(row.outside),
-                        span(row.interval, percent),
-                    )
-                    for row in confusion
-                ],
-                note=(
-                    "Intervals take seeds, or single drawings, as units. A dash: images of one seed alone."
-                ),
+def confusion_table(rows: Sequence[ConfusionRow]) -> PageTable:
+    """Verdict against truth."""
+    return PageTable(
+        "Verdict against truth",
+        ("images", "truth", "n", "outside", "share", "95 % interval"),
+        [
+            (
+                row.group, row.truth, str(row.n), str(row.n_outside), percent(row.outside),
+                span(row.interval, percent),
             )
-        )  # fmt: skip
-    if detectors:
-        tables.append(
-            PageTable(
-                "How well each detector finds bad images among genuine ones",
-                ("images", "detector", "finds", "bad / genuine", "AUROC", "95 % interval"),
-                [
-                    (
-                        row.group, row.detector, row.bad, f"{row.n_bad} / {row.n_genuine}", decimal(row.auroc, 3),
-                        span(row.interval, lambda value: decimal(value, 3)),
-                    )
-                    for row in detectors
-                ],
-                note="0.5 is guessing. Intervals over seeds drawn again. A dash: one side has no image.",
+            for row in rows
+        ],
+        note="Intervals take seeds, or single drawings, as units. A dash: images of one seed alone.",
+    )  # fmt: skip
+
+
+def auroc_table(rows: Sequence[DetectorRow]) -> PageTable:
+    """How well each detector finds bad images."""
+    return PageTable(
+        "How well each detector finds bad images among genuine ones",
+        ("images", "detector", "finds", "bad / genuine", "AUROC", "95 % interval"),
+        [
+            (
+                row.group, row.detector, row.bad, f"{row.n_bad} / {row.n_genuine}", decimal(row.auroc),
+                span(row.interval, decimal),
             )
-        )  # fmt: skip
-    tables.append(
-        PageTable(
-            "Whether margin and variance agree",
-            ("images", "last steps", "n", "rank correlation", "kappa"),
-            [
-                (
-                    row.group,
-                    str(row.window),
-                    str(row.n),
-                    decimal(row.rank_correlation, 2),
-                    decimal(row.kappa, 2),
-                )
-                for row in agreement
-            ],
-            note="Kappa when the variance flags as many images as are outside; a dash where all or none are.",
-        )
+            for row in rows
+        ],
+        note="0.5 is guessing. Intervals over seeds drawn again. A dash: one side has no image.",
+    )  # fmt: skip
+
+
+def agreement_table(rows: Sequence[AgreementRow]) -> PageTable:
+    """Whether the two order and flag images alike."""
+    return PageTable(
+        "Whether margin and variance agree",
+        ("images", "last steps", "n", "rank correlation", "kappa"),
+        [
+            (row.group, str(row.window), str(row.n), decimal(row.rank_correlation, 2), decimal(row.kappa, 2))
+            for row in rows
+        ],
+        note="Kappa when the variance flags as many images as are outside; a dash where all or none are.",
     )
-    return tables
 
 
 def probe_table(rows: Sequence[ProbeRow]) -> PageTable:

@@ -20,7 +20,7 @@ from hallulab.experiments.picture_detectors import RECORDS_PATTERN, DetectorRun,
 from hallulab.experiments.run_folder import record_files
 from hallulab.records import file_sha256
 from hallulab.reports.charts import Chart, Series, chart_png, chart_svg, page_figure
-from hallulab.reports.detector_tables import detector_tables, probe_table
+from hallulab.reports.detector_tables import agreement_table, auroc_table, confusion_table, probe_table
 from hallulab.reports.figures import INSIDE, NEUTRAL, OUTSIDE, STATE_COLOURS
 from hallulab.reports.numbers import decimal, percent, span
 from hallulab.reports.page import Finding, Page, PageSection, PageTable, Receipt, page_html, setting_text
@@ -35,10 +35,10 @@ TRUTH_COLOURS: dict[Truth, str] = {
 }
 COLOURS = (*STATE_COLOURS, OUTSIDE, INSIDE, NEUTRAL)
 WHAT_IT_IS = (
-    "In the small world it is known what a picture shows: a whole pet, a blend of cat and dog, or something else. Two "
-    "detectors of hallucinated pictures are held against that. One is the verdict: whether a picture lies outside the "
-    "regions of genuine pictures, and by how much. The other looks at how much the picture still changed in the last "
-    "steps of painting, and knows no genuine picture."
+    "In the small world it is known what a picture shows: a whole pet, a blend of cat and dog, or something else. "
+    "Two detectors of hallucinated pictures are held against that. One is the verdict: whether a picture lies outside "
+    "the regions of genuine pictures, and by how much. The other looks at how much the picture still changed in the "
+    "last steps of painting, and knows no genuine picture."
 )
 
 
@@ -72,7 +72,6 @@ def detectors_page(run: DetectorRun, folder: Path) -> Page:
     """The whole page, from the records alone."""
     records = run.images
     truths, detectors, probe = confusion(records), detector_rows(records), probe_rows(records)
-    verdicts, aurocs, agree = detector_tables(truths, detectors, agreement(records))
     charts = detector_charts(truths, detectors)
     return Page(
         title=f"Two detectors beside the truth: {len(records):,} pictures",
@@ -87,7 +86,7 @@ def detectors_page(run: DetectorRun, folder: Path) -> Page:
                     + ". Drawn pictures were made so; decoded ones are read from pixels.",
                 ),
                 figures=[page_figure(chart) for chart in charts[:1]],
-                tables=[verdicts],
+                tables=[confusion_table(truths)],
             ),
             *(
                 [PageSection("How far the probe can be believed", tables=[probe_table(probe)])]
@@ -97,9 +96,9 @@ def detectors_page(run: DetectorRun, folder: Path) -> Page:
             PageSection(
                 "How well each detector finds bad pictures",
                 figures=[page_figure(chart) for chart in charts[1:]],
-                tables=[aurocs],
+                tables=[auroc_table(detectors)],
             ),
-            PageSection("Whether they agree", tables=[agree]),
+            PageSection("Whether they agree", tables=[agreement_table(agreement(records))]),
         ],
         receipt=_receipt(run.header, folder),
     )
@@ -123,7 +122,7 @@ def detector_findings(
                 f"On drawn blends the margin reaches an AUROC of {decimal(margin.auroc)}, the variance at best "
                 f"{decimal(variance.auroc)} ({variance.detector.removeprefix('variance, ')}).",
                 [
-                    f"{row.detector}: {span(row.interval, decimal)}, {row.n_bad} blends against {row.n_genuine} genuine."
+                    f"{row.detector}: {span(row.interval, decimal)}, {row.n_bad} blends, {row.n_genuine} genuine."
                     for row in (margin, variance)
                 ],
             )

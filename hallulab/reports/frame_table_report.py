@@ -28,9 +28,9 @@ SHOWN_SHARE = 0.1
 """share of blends among the images of a mean that the figure of power shows"""
 PAPERS_RULE = "percentile"
 WHAT_IT_IS = (
-    "A picture counts as a hallucination when it lies outside the regions of genuine pictures. Such regions are fitted: "
-    "features are kept in so many dimensions, and each kind of picture is described by so many Gaussians. This page fits "
-    "them in every way of a grid, several times each, and counts on pictures that none of them saw."
+    "A picture counts as a hallucination when it lies outside the regions of genuine pictures. Such regions are "
+    "fitted: features are kept in so many dimensions, and each kind of picture is described by so many Gaussians. This "
+    "page fits them in every way of a grid, several times each, and counts on pictures that none of them saw."
 )
 
 
@@ -78,9 +78,9 @@ def frame_table_page(header: Mapping[str, Any], rows: Sequence[TableRow], folder
                 f"Tests of the mean of {k} images",
                 (
                     "The paper's test asks for the density of one image at the mean, and holds it against the "
-                    "threshold of one image. K-matched: the same density, held against means of as many genuine images. "
-                    "Law of means: the density of a mean of so many images, which is nearly normal, held against the "
-                    "same. False alarms are counted on means of genuine images that no threshold saw.",
+                    "threshold of one image. K-matched: the same density, held against means of as many genuine "
+                    "images. Law of means: the density of a mean of so many images, which is nearly normal, held "
+                    "against the same. False alarms are counted on means of genuine images that no threshold saw.",
                 ),
                 figures=[page_figure(chart) for chart in means],
                 tables=[_means_table(rows)],

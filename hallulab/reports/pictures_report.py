@@ -10,7 +10,7 @@ from hallulab.experiments.pictures_sweep_summary import SweepSummary, paper_csv,
 from hallulab.experiments.run_folder import record_files
 from hallulab.records import file_sha256
 from hallulab.reports.charts import Chart, chart_png, chart_svg, page_figure
-from hallulab.reports.detector_tables import detector_tables
+from hallulab.reports.detector_tables import agreement_table, auroc_table, confusion_table
 from hallulab.reports.numbers import decimal
 from hallulab.reports.page import Page, PagePictures, PageSection, PageTable, Receipt, page_html, setting_text
 from hallulab.reports.pictures_figures import (
@@ -102,7 +102,11 @@ def pictures_page(run: SweepRun, summary: SweepSummary, folder: Path) -> Page:
             ),
             PageSection(
                 "Two detectors beside the truth",
-                tables=detector_tables(summary.confusion, summary.detectors, summary.agreement),
+                tables=[
+                    *([confusion_table(summary.confusion)] if summary.confusion else []),
+                    *([auroc_table(summary.detectors)] if summary.detectors else []),
+                    agreement_table(summary.agreement),
+                ],
             ),
             PageSection("Every cell", tables=[cell_table(run)]),
         ],

@@ -131,7 +131,9 @@ def frame_report(frame: PictureFrame) -> dict[str, Any]:
         "states": list(features.states),
         "n_fit": dict(features.n_fit),
         "n_held_out": features.n_held_out,
-        "n_components": {state: len(features.mixtures[state].weights_) for state in features.states},
+        "n_components": {
+            state: features.mixtures[state].get_params()["n_components"] for state in features.states
+        },
         "thresholds": dict(zip(features.states, features.hcdr.thresholds.tolist(), strict=True)),
         "coverage": {state: n_inside / n for state, (n_inside, n) in counted.items()},
         "coverage_interval": {

@@ -32,7 +32,7 @@ def cluster_draws(
     """
     if n_clusters < 1:
         raise RefusedInputError(f"expected at least one cluster, got {n_clusters}")
-    drawn = rng.multinomial(n_clusters, np.full(n_clusters, 1 / n_clusters), size=n_resamples)
+    drawn = rng.multinomial(n_clusters, np.full(n_clusters, 1 / n_clusters), size=n_resamples).astype(float)
     return np.concatenate([np.ones((1, n_clusters)), drawn])
 
 

@@ -121,5 +121,20 @@ def test_refusals_say_what_is_needed(frame, tmp_path):
         frame.log_densities(np.full((2, 12), np.nan))
     with pytest.raises(RefusedInputError, match="PCA dimension from 1 to 12"):
         FeatureFrame.fit(*genuine(), FrameSettings(pca_dimension=13), embedder="test")
+    with pytest.raises(
+        RefusedInputError, match="5 images to fit each Gaussian on, got 320 of cat for 100 of them"
+    ):
+        FeatureFrame.fit(
+            *genuine(), FrameSettings(max_components=100, images_per_component=1), embedder="test"
+        )
+    for change, words in (
+        ({"held_out_share": float("nan")}, "held-out share between 0 and 1"),
+        ({"seed": 2**32}, "seed from 0 to 4294967295, got 4294967296"),
+        ({"min_held_out": 0}, "min held out of at least 1, got 0"),
+        ({"covariance_floor": -1.0}, "covariance floor of at least 0, got -1"),
+    ):
+        with pytest.raises(RefusedInputError, match=words):
+            FrameSettings(**change)
+    assert FrameSettings(held_out_share=0.999).min_images == 10_000  # ten of them to fit on
     with pytest.raises(RefusedInputError, match=r"frame folder with frame\.json, found none"):
         FeatureFrame.load(tmp_path / "nowhere")

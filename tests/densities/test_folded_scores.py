@@ -5,6 +5,7 @@ import pytest
 
 from hallulab.densities import folded_scores
 from hallulab.densities.feature_frame import FeatureFrame, FrameSettings
+from hallulab.errors import RefusedInputError
 
 
 def fitted(n_states: int, width: int, settings: FrameSettings) -> tuple[FeatureFrame, np.ndarray]:
@@ -63,3 +64,25 @@ def test_an_embedding_of_zeros_is_scored_as_scikit_learn_scores_it():
 def test_no_embedding_has_no_density():
     frame, _ = fitted(2, 16, FrameSettings(pca_dimension=8))
     assert frame.log_densities(np.zeros((0, 16))).shape == (0, 2)
+
+
+def test_features_and_their_scores_are_scikit_learns():
+    frame, embeddings = fitted(2, 16, FrameSettings(pca_dimension=8))
+    features = frame.features(embeddings)
+    np.testing.assert_allclose(
+        features, frame.chain.transform(embeddings.astype(np.float64)), rtol=1e-9, atol=1e-9
+    )
+    before = features.copy()
+    np.testing.assert_allclose(frame.log_densities_of_features(features), frame.log_densities(embeddings))
+    np.testing.assert_array_equal(features, before)  # what is scored is left as it was
+    points = np.random.default_rng(0).normal(size=(30, 8))
+    expected = np.column_stack([frame.mixtures[state].score_samples(points) for state in frame.states])
+    np.testing.assert_allclose(frame.log_densities_of_features(points), expected, rtol=1e-9)
+
+
+def test_features_of_another_frame_are_refused():
+    frame, _ = fitted(2, 16, FrameSettings(pca_dimension=8))
+    with pytest.raises(RefusedInputError, match="features of this frame, of width 8, got width 5"):
+        frame.log_densities_of_features(np.zeros((1, 5)))
+    with pytest.raises(RefusedInputError, match="finite embeddings"):
+        frame.log_densities_of_features(np.full((1, 8), np.nan))

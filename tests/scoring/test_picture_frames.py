@@ -1,10 +1,14 @@
-"""The frame with its held-out embeddings: saved, loaded, damaged, and the means that it draws."""
+"""The frame with its held-out embeddings: saved, loaded, damaged, reported."""
+
+from dataclasses import asdict
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from hallulab.errors import RefusedInputError
-from hallulab.scoring.picture_frames import N_NULL_MEANS, PictureFrame, unit_rows
+from hallulab.scoring.picture_frames import PictureFrame, frame_report
+from hallulab.theory.intervals import wilson_interval
 from tests.hand_made_frames import fitted, two_clouds
 
 
@@ -42,18 +46,33 @@ def test_damaged_held_out_embeddings_are_named(tmp_path, damage):
         PictureFrame.load(tmp_path)
 
 
-def test_the_null_means_of_one_image_are_single_images():
+@pytest.mark.parametrize("change", ["all ones", "another order", "one less"])
+def test_held_out_embeddings_that_set_no_threshold_are_refused(tmp_path, change):
     frame = fitted()
-    null = frame.null_means(1, rng=np.random.default_rng(0))
-    for column, state in enumerate(frame.features.states):
-        singles = frame.features.log_densities(unit_rows(frame.held_out[state]))[:, column]
-        assert null[state].shape == (N_NULL_MEANS,)
-        assert np.abs(null[state][:, None] - singles).min(axis=1).max() < 1e-6
+    frame.save(tmp_path)
+    changed = {
+        "all ones": {state: np.ones_like(rows) for state, rows in frame.held_out.items()},
+        "another order": {state: rows[::-1].copy() for state, rows in frame.held_out.items()},
+        "one less": {state: rows[1:].copy() for state, rows in frame.held_out.items()},
+    }[change]
+    save_file(changed, tmp_path / "held_out.safetensors")
+    with pytest.raises(
+        RefusedInputError, match="thresholds rest on in .*, found others of cat: fit the frame again"
+    ):
+        PictureFrame.load(tmp_path)
 
 
-def test_the_null_means_of_many_images_sit_far_inside():
+def test_features_of_held_out_images_are_scikit_learns():
     frame = fitted()
-    null = frame.null_means(64, rng=np.random.default_rng(0))
-    thresholds = dict(zip(frame.features.states, frame.features.hcdr.thresholds, strict=True))
-    for state, means in null.items():
-        assert means.min() > thresholds[state]
+    for state, rows in frame.held_out.items():
+        expected = frame.features.chain.transform(rows.astype(float))
+        np.testing.assert_allclose(frame.held_out_features[state], expected, atol=1e-9)
+
+
+def test_the_report_counts_on_images_that_set_no_threshold():
+    report = frame_report(fitted())
+    assert report["n_held_out"] == {"cat": 40, "dog": 40}
+    assert report["n_coverage"] == {"cat": 20, "dog": 20}
+    for state, share in report["coverage"].items():
+        assert 0 <= share <= 1
+        assert report["coverage_interval"][state] == asdict(wilson_interval(round(20 * share), 20))

@@ -40,8 +40,19 @@ def test_the_mean_of_two_classes_is_outside_though_every_image_is_inside(engine)
     inside = ~np.array([v.is_hallucination for v in fitted().features.decide(embeddings)])
     scores = scores_of(embeddings[inside], engine)
     assert scores.hallucination_rate == 0
-    assert scores.mean_verdict.is_hallucination
-    assert scores.matched_verdict.is_hallucination
+    assert all(verdict.is_hallucination for verdict in scores.mean_verdicts.values())
+
+
+def test_the_mean_is_scored_as_the_papers_code_does(engine):
+    """transform(features).mean(axis=0), and `score_samples` of that vector, by scikit-learn's own objects."""
+    embeddings, _ = two_clouds(30, seed=8)
+    scores, frame = scores_of(embeddings[:30], engine), fitted().features
+    mean = frame.chain.transform(embeddings[:30].astype(float)).mean(axis=0)[None]
+    for state in scores.mean_verdict.states:
+        assert state.log_density == pytest.approx(frame.mixtures[state.state].score_samples(mean)[0])
+    assert scores.to_json()["mean"]["log_density"] == pytest.approx(
+        {state: frame.mixtures[state].score_samples(mean)[0] for state in frame.states}
+    )
 
 
 def test_the_matched_test_sees_what_the_papers_mean_test_cannot(engine):
@@ -52,8 +63,9 @@ def test_the_matched_test_sees_what_the_papers_mean_test_cannot(engine):
     scores = scores_of(shifted, engine)
     assert not scores.mean_verdict.is_hallucination
     assert scores.matched_verdict.is_hallucination
+    assert scores.mean_verdicts["own_law"].is_hallucination
     genuine = scores_of(embeddings[:16], engine)
-    assert not genuine.matched_verdict.is_hallucination
+    assert not any(verdict.is_hallucination for verdict in genuine.mean_verdicts.values())
 
 
 def test_another_mass_decides_again_from_what_is_stored(engine):
@@ -63,6 +75,9 @@ def test_another_mass_decides_again_from_what_is_stored(engine):
     assert narrow.n_outside > scores.n_outside > wide.n_outside
     assert narrow.log_densities is scores.log_densities
     assert narrow.to_json()["hdr_mass"] == 0.5
+    for test in ("k_matched", "own_law"):
+        low, high = (one.to_json()["mean"][test]["thresholds"]["cat"] for one in (wide, narrow))
+        assert low < high
 
 
 def test_another_embedder_is_refused(engine):

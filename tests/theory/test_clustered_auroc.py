@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from hallulab.errors import RefusedInputError
-from hallulab.theory.clustered_auroc import clustered_auroc
+from hallulab.theory.clustered_auroc import clustered_auroc, grouped_auroc
 
 
 def drawn_clusters(n_clusters: int = 12):
@@ -78,3 +78,18 @@ def test_what_cannot_be_compared_is_refused(upper, lower, words: str):
 def test_a_confidence_of_one_is_refused():
     with pytest.raises(RefusedInputError, match="expected a confidence between 0 and 1, got 1"):
         clustered_auroc([[1.0]], [[0.0]], rng=np.random.default_rng(0), confidence=1)
+
+
+def test_groups_of_independent_scores_give_the_interval_of_single_ones():
+    rng = np.random.default_rng(5)
+    upper, lower = rng.normal(1, 1, 900), rng.normal(0, 1, 700)
+    grouped = grouped_auroc(upper, lower, rng=rng)
+    single = clustered_auroc(
+        [*([one] for one in upper), *([] for _ in lower)],
+        [*([] for _ in upper), *([one] for one in lower)],
+        rng=rng,
+    )
+    assert grouped.value == pytest.approx(single.value)
+    assert (grouped.n_upper, grouped.n_lower, grouped.n_clusters) == (900, 700, 100)
+    assert grouped.interval.low == pytest.approx(single.interval.low, abs=0.006)
+    assert grouped.interval.high == pytest.approx(single.interval.high, abs=0.006)
