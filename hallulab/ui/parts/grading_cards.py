@@ -207,7 +207,8 @@ def _standing_cell(standing: Standing) -> str:
     behind = (
         ""
         if below is None
-        else f"<small>{below.mean:.2f} behind {bracket(below.interval)}, p = {p_value(standing.p_holm)}</small>"
+        else f"<small>{below.mean:.2f} behind {bracket(below.interval)}</small>"
+        f"<small>p = {p_value(standing.p_holm)}</small>"
     )
     return f"<b>{standing.rank}.</b> {_signed(standing.points)}{behind}"
 

@@ -15,7 +15,7 @@ OBSERVATION_TITLE = "Why guessing always pays in the usual exam (Observation 1)"
 OBSERVATION_NOTE = """
 <p class="hl-note">Suppose you do not know how an exam will be graded, only that each answer gets 1 or 0 and “I do not
 know” gets 0. <b>Whatever you believe about the grader, some guess is worth more than nothing.</b> Press the button to
-try every grader and every belief; with a target t above 0 it is another story.</p>
+try every grader, and beliefs of every kind. With a target t above 0, “I do not know” can be best.</p>
 """
 RULES_TITLE = "How often are the written rules right?"
 RULES_NOTE = """
