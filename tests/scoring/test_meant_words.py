@@ -19,16 +19,7 @@ def meant(text, words="paris"):
         "It can't be Lyon, so it must be Paris", "It is not Lyon, it is Paris", "No doubt it is Paris",
         "Lyon is wrong, Paris is right", "Although Lyon is large, it is Paris", "nothing but Paris",
         "I think it is Paris", "I would say Paris", "People say Lyon, but it is Paris", "Paris?",
-
-
-                             "It's Paris,
-
-
-
-
-
-
-                                                         isn't it?",
+        "It's Paris, isn't it?",
         "Is it Lyon? No, it is Paris", "Paris, France", "Paris, and I am sure of it", "Paris, I think, yes",
         "Paris or so", "Paris, and certainly not Lyon", "Paris because Lyon is not the capital",
     ],
