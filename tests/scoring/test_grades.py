@@ -111,10 +111,7 @@ def test_the_longer_reference_decides_when_it_contains_the_other():
 
 
 def test_a_final_answer_decides_between_both_sides_unless_it_is_taken_back():
-    assert graded("Lyon is large. Marseille is a port. So the answer is Paris.") == (
-        "correct",
-        "one_side_said",
-    )
+    assert graded("Lyon is large. Marseille is a port. So the answer is Paris.")[1] == "final_answer"
     assert graded("It is Lyon. Hm. The answer is Paris.") == ("correct", "final_answer")
     assert graded("It is Lyon. Final answer: Paris") == ("correct", "final_answer")
     assert graded("It is Lyon. The answer is Paris. No wait, it is Lyon.")[0] == "ungradable"
