@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from hallulab.cli.console import percent, print_json, print_table, quiet_stdout
+from hallulab.cli.console import print_json, print_table, quiet_stdout
 
 if TYPE_CHECKING:
-    from hallulab.experiments.grade_rules import CheckedRate, RulesCheck
+    from hallulab.experiments.grade_rules import CheckedAnswer, RulesCheck
 
 
 def check_rules(
@@ -35,52 +35,28 @@ def check_rules(
 
 def _print(check: "RulesCheck", *, misses: bool) -> None:
     from hallulab.data.graded_by_hand import PARTS
-    from hallulab.experiments.grade_rules import VERDICTS
-    from hallulab.scoring.grades import GRADES
+    from hallulab.reports.grading_rules_words import RULES_HEADER, rules_rows, rules_sentences
 
     n = len(check.answers)
     print(
         f"{check.part.replace('_', ' ')}: {n} answers to {check.n_questions} questions, {PARTS[check.part]}"
     )
-    print(f"  same grade as the person: {_rate(check.agreement)}")
-    print(
-        f"  of what the rules call correct or wrong, so graded by the person: {_rate(check.precision(*VERDICTS))}"
-    )
-    print(
-        f"  of what the person calls correct or wrong, so graded by the rules: {_rate(check.recall(*VERDICTS))}"
-    )
+    for sentence in rules_sentences(check):
+        print(f"  {sentence}")
     print()
-    print_table(
-        ("person, rules →", *GRADES, "rules agree", "of what the rules call so, right"),
-        [
-            (
-                by_hand,
-                *(str(check.confusion[by_hand, by_rules]) for by_rules in GRADES),
-                _rate(check.recall(by_hand)),
-                _rate(check.precision(by_hand)),
-            )
-            for by_hand in GRADES
-        ],
-    )
+    print_table(RULES_HEADER, rules_rows(check))
     if misses:
         print()
         print_table(
-            ("answer", "right", "person", "rules"),
-            [
-                (
-                    " ".join(one.given.answer.split())[:70] or "(empty)",
-                    " / ".join(one.given.correct_answers)[:30],
-                    one.given.grade,
-                    f"{one.graded.grade} ({one.graded.rule})",
-                )
-                for one in check.answers
-                if not one.agrees
-            ],
+            ("answer", "right", "person", "rules"), [_miss(one) for one in check.answers if not one.agrees]
         )
     print()
 
 
-def _rate(rate: "CheckedRate") -> str:
-    if rate.interval is None:
-        return "–"
-    return f"{percent(rate.value)} [{percent(rate.interval.low)}, {percent(rate.interval.high)}] of {rate.n}"
+def _miss(one: "CheckedAnswer") -> tuple[str, ...]:
+    return (
+        " ".join(one.given.answer.split())[:70] or "(empty)",
+        " / ".join(one.given.correct_answers)[:30],
+        one.given.grade,
+        f"{one.graded.grade} ({one.graded.rule})",
+    )

@@ -10,12 +10,9 @@ from hallulab.experiments.stated_targets import CONTROL, PLAIN, StatedTargetsRes
 from hallulab.scoring.graded_answers import GradedAnswers, Policy
 from hallulab.scoring.grading import GradeSummary, summarise
 from hallulab.scoring.grading_audit import AuditPoint, OwnThreshold, audit_as_stated, best_own_thresholds
-from hallulab.scoring.grading_rank import Standing, models_as_given, rank_ways
+from hallulab.scoring.grading_rank import QUICK, Standing, models_as_given, rank_ways
 from hallulab.theory.bootstrap import PairedDifference, paired_difference
 from hallulab.theory.multiple_tests import holm
-
-N_FLIPS = 2_000
-"""sign patterns of each comparison of two checkpoints: there are many"""
 
 
 @dataclass(frozen=True)
@@ -162,7 +159,7 @@ def grading_table(
         thresholds = {one.answerer.model: one for one in best_own_thresholds(everybody, target)}
         for policy in policies:
             ways = models_as_given(everybody, policy, target)
-            ranking = rank_ways(everybody, ways, target, seed=result.settings.seed, n_flips=N_FLIPS)
+            ranking = rank_ways(everybody, ways, target, seed=result.settings.seed, effort=QUICK)
             standing = {one.way.answerer.model: one.at_target for one in ranking.ways if one.way.answerer}
             rows += [
                 GradingRow(

@@ -19,7 +19,7 @@ from hallulab.theory.intervals import Interval
 AuditVerdict = Literal[
     "over-confident", "keeps its word", "not decided", "the ungradable ones decide", "too few questions"
 ]
-N_RESAMPLES = 400
+N_RESAMPLES = 200
 """samples of questions behind the interval of a threshold"""
 
 

@@ -11,13 +11,26 @@ from numpy.typing import NDArray
 
 from hallulab.scoring.graded_answers import Answerer, GradedAnswers, Policy
 from hallulab.scoring.grading import READINGS
-from hallulab.theory.bootstrap import N_FLIPS, PairedDifference, paired_difference
+from hallulab.theory.bootstrap import N_FLIPS, N_RESAMPLES, PairedDifference, paired_difference
 from hallulab.theory.confidence_targets import percent_text
 from hallulab.theory.multiple_tests import holm
 
 SILENT = "Always says “I do not know”"
 MAX_WAYS = 24
 """ways ranked at most"""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What each comparison of two ways may cost."""
+
+    n_resamples: int
+    """of the questions, behind the interval"""
+    n_flips: int
+    """sign patterns behind the p-value, which is therefore at least 1/(n_flips + 1)"""
+
+
+FULL_EFFORT, QUICK = Effort(N_RESAMPLES, N_FLIPS), Effort(500, 2_000)
 
 
 @dataclass(frozen=True)
@@ -106,7 +119,12 @@ def usual_ways(answers: GradedAnswers, target: float) -> tuple[Way, ...]:
 
 
 def rank_ways(
-    answers: GradedAnswers, ways: Sequence[Way], target: float, *, seed: int = 0, n_flips: int = N_FLIPS
+    answers: GradedAnswers,
+    ways: Sequence[Way],
+    target: float,
+    *,
+    seed: int = 0,
+    effort: Effort = FULL_EFFORT,
 ) -> Ranking:
     """Rank ways to answer under binary grading and at a target.
 
@@ -115,25 +133,24 @@ def rank_ways(
         ways: what is compared. One without a single score is listed without a rank.
         target: t.
         seed: of the paired comparisons.
-        n_flips: sign patterns of each comparison.
+        effort: of each comparison.
 
     Raises RefusedInputError for another target.
     """
-    own = {way.name: _scored(answers, way) for way in ways}
-    scored = [way for way in ways if way.answerer is None or own[way.name].answers]
-    shared = _shared_questions([own[way.name] for way in scored if way.answerer is not None])
-    points = {
-        t: {way.name: _points(own[way.name], way, t, shared) for way in scored}
+    own = {way: _scored(answers, way) for way in ways}
+    scored = [way for way in ways if way.answerer is None or own[way].answers]
+    shared = _shared_questions([own[way] for way in scored if way.answerer is not None])
+    standings = {
+        t: _standings({way: _points(own[way], way, t, shared) for way in scored}, seed, effort)
         for t in dict.fromkeys((0.0, target))
     }
-    standings = {t: _standings(found, seed, n_flips) for t, found in points.items()}
     nowhere = Standing(None, None, None, None)
     ranked = [
         RankedWay(
             way,
-            standings[0.0].get(way.name, nowhere),
-            standings[target].get(way.name, nowhere),
-            len({one.given.id for one in own[way.name].answers}),
+            standings[0.0].get(way, nowhere),
+            standings[target].get(way, nowhere),
+            len({one.given.id for one in own[way].answers}),
             0 if way.answerer is None else int(answers.of(way.answerer).is_ungradable.sum()),
         )
         for way in ways
@@ -169,25 +186,31 @@ def _points(own: GradedAnswers, way: Way, target: float, shared: Sequence[str]) 
     return np.array([by_id[key] for key in shared])
 
 
-def _standings(points: dict[str, NDArray[np.float64]], seed: int, n_flips: int) -> dict[str, Standing]:
+def _standings(points: dict[Way, NDArray[np.float64]], seed: int, effort: Effort) -> dict[Way, Standing]:
     if not points or not len(next(iter(points.values()))):
         return {}
-    means = {name: float(own.mean()) for name, own in points.items()}
-    first = max(means, key=lambda name: means[name])
+    means = {way: float(own.mean()) for way, own in points.items()}
+    first = max(means, key=lambda way: means[way])
     below = {
-        name: paired_difference(points[first], own, rng=np.random.default_rng(seed), n_flips=n_flips)
-        for name, own in points.items()
-        if name != first
+        way: paired_difference(
+            points[first],
+            own,
+            rng=np.random.default_rng(seed),
+            n_resamples=effort.n_resamples,
+            n_flips=effort.n_flips,
+        )
+        for way, own in points.items()
+        if way != first
     }
     n_pairs = len(points) * (len(points) - 1) // 2
     p_holm = holm([one.p_value for one in below.values() if one], n_tests=n_pairs)
     adjusted = dict(zip(below, p_holm.tolist(), strict=True))
     return {
-        name: Standing(
+        way: Standing(
             mean,
             1 + sum(other > mean + 1e-12 for other in means.values()),
-            below.get(name),
-            adjusted.get(name),
+            below.get(way),
+            adjusted.get(way),
         )
-        for name, mean in means.items()
+        for way, mean in means.items()
     }

@@ -19,6 +19,7 @@ MAX_RESPONSES = 12
 """responses whose graders are all enumerated: 2^12 of them"""
 MAX_BELIEFS = 20_000
 """beliefs that are all enumerated"""
+N_DRAWS = 20_000
 USUAL_ANSWERS = (2, 3, 4)
 """sets of answers that are shown"""
 
@@ -88,6 +89,28 @@ def observation_1(
         # a belief that adds up to t exactly may miss it by its last bit
         n_unlikely=tuple(int((chance <= target + 1e-12).sum()) for target in wanted),
     )
+
+
+def share_of_beliefs(
+    n_answers: int, targets: ArrayLike, *, rng: np.random.Generator, n_draws: int = N_DRAWS
+) -> Values:
+    """Per target, the share of all beliefs under which abstaining is optimal, from beliefs drawn evenly.
+
+    The enumerated beliefs lie on a grid, and many of them on its edges; these are spread evenly over all beliefs. For
+    two answers the share is (2t − 1)² from t = ½ on.
+
+    Args:
+        n_answers: plausible answers, besides one abstention.
+        targets: each 0 <= t < 1, shape (n_targets,).
+        rng: source of the beliefs.
+        n_draws: beliefs drawn.
+
+    Returns: shape (n_targets,).
+    """
+    graders = binary_graders(n_answers + 1)
+    beliefs = rng.dirichlet(np.ones(len(graders)), size=n_draws)
+    wanted = np.atleast_1d(np.asarray(targets, float))
+    return np.array([abstaining_is_optimal(believed_points(graders, beliefs, t)).mean() for t in wanted])
 
 
 def binary_graders(n_responses: int, n_abstentions: int = 1) -> NDArray[np.bool_]:
