@@ -1,5 +1,7 @@
 """Which letter of a multiple choice an answer states: lone capitals, and small letters where they must be meant."""
 
+from collections import Counter
+
 from hallulab.scoring.answer_words import Words
 from hallulab.scoring.meant_words import MeantWords
 
@@ -41,8 +43,11 @@ def first_letter(words: Words, letters: dict[int, str]) -> set[str]:
         words: of the answer.
         letters: as `stated_letters`.
 
-    Returns: nothing where the first sentence states several, or another sentence begins with a letter, as a list does.
+    Returns: nothing where the first sentence states several, or where letters begin sentences as those of a list do.
     """
+    n_words = Counter(words.sentences)
+    if [place for place in letters if n_words[words.sentences[place]] == 1] == [0]:
+        return {letters[0]}  # "B." and what follows explains it
     begun = {place for place in letters if not place or words.sentences[place] != words.sentences[place - 1]}
     in_first = {letter for place, letter in letters.items() if words.sentences[place] == words.sentences[0]}
     return in_first if begun == {0} and len(in_first) == 1 else set()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy.special import ndtri
 
 from hallulab.errors import RefusedInputError
 from hallulab.theory.intervals import Interval, check_confidence
@@ -47,13 +47,17 @@ def effective_wilson_interval(rate: float, n_effective: float, *, confidence: fl
     """
     check_confidence(confidence)
     if not (0 <= rate <= 1 and n_effective > 0):
-        raise RefusedInputError(f"expected a rate from 0 to 1 of more than 0 answers, got {rate} of {n_effective}")
-    z2 = float(stats.norm.ppf((1 + confidence) / 2)) ** 2
+        raise RefusedInputError(
+            f"expected a rate from 0 to 1 of more than 0 answers, got {rate} of {n_effective}"
+        )
+    z2 = float(ndtri((1 + confidence) / 2)) ** 2
     centre = rate + z2 / (2 * n_effective)
     half = math.sqrt(z2 * (rate * (1 - rate) / n_effective + z2 / (4 * n_effective**2)))
     scale = 1 + z2 / n_effective
     # rounding must not push an end past the rate itself, as at 0 and 1
-    return Interval(max(0.0, min(rate, (centre - half) / scale)), min(1.0, max(rate, (centre + half) / scale)))
+    return Interval(
+        max(0.0, min(rate, (centre - half) / scale)), min(1.0, max(rate, (centre + half) / scale))
+    )
 
 
 def clustered_rate(
@@ -112,14 +116,12 @@ def clustered_points(
 
 def _rate(cases: NDArray[np.bool_], places: NDArray[np.int64]) -> _Rate:
     n = len(cases)
-    sizes = np.bincount(places)
     value = float(cases.mean())
     residuals = np.bincount(places, weights=cases - value)
     variance = float((residuals**2).sum()) / n**2
-    if variance > 0:
-        n_effective = min(float(n), value * (1 - value) / variance)
-    else:  # all alike: count every question once, as if its answers only repeated each other
-        n_effective = n**2 / float((sizes**2).sum())
+    # all alike: count every question once, as if its answers only repeated each other
+    all_alike = n**2 / float((np.bincount(places) ** 2).sum())
+    n_effective = min(float(n), value * (1 - value) / variance) if variance > 0 else all_alike
     return _Rate(value, n_effective, residuals)
 
 
@@ -132,7 +134,5 @@ def _correlation(right: _Rate, wrong: _Rate) -> float:
 def _checked(cases: ArrayLike, clusters: ArrayLike) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
     found, ids = np.asarray(cases, bool), np.asarray(clusters, int)
     if found.ndim != 1 or found.shape != ids.shape:
-        raise RefusedInputError(
-            f"expected one question per answer, got shapes {found.shape} and {ids.shape}"
-        )
+        raise RefusedInputError(f"expected one question per answer, got shapes {found.shape} and {ids.shape}")
     return found, np.unique(ids, return_inverse=True)[1]

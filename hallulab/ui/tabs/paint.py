@@ -21,6 +21,7 @@ from hallulab.ui.parts.controls import (
     stop_enabled,
     wire_stop,
 )
+from hallulab.ui.parts.endpoints import serve_endpoint
 from hallulab.ui.parts.errors import shown_to_visitor
 from hallulab.ui.parts.paint_details import HINT, score_image_endpoint, wire_details
 from hallulab.ui.parts.paint_gallery import (
@@ -273,7 +274,7 @@ def build_paint_tab(session: Session) -> PaintTab:
     for name, endpoint in (
         ("paint", paint_endpoint), ("time_machine", time_machine_endpoint), ("score_image", score_image_endpoint),
     ):  # fmt: skip
-        gr.api(endpoint(session), api_name=name, concurrency_id=DEVICE, concurrency_limit=1)
+        serve_endpoint(endpoint(session), name, on_device=True)
     return PaintTab(prompt, result)
 
 
