@@ -6,13 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-<<<<<<< HEAD
-from hallulab.cli.console import percent, print_json, print_table, progress_bar, quiet_stdout
-from hallulab.cli.world import given, output_folder, start_engine, truthfulqa_path
-=======
 from hallulab.cli.console import print_json, print_table, progress_bar, quiet_stdout
-from hallulab.cli.world import given, output_folder, start_engine
->>>>>>> w4b
+from hallulab.cli.world import given, output_folder, start_engine, truthfulqa_path
 
 if TYPE_CHECKING:
     from hallulab.experiments.stated_targets import StatedTargetsResult
