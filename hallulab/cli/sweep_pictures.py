@@ -71,10 +71,10 @@ def _run(preset: str | None, chosen: dict[str, Any], out: Path) -> tuple["SweepS
     from hallulab.engine.core import Engine
     from hallulab.experiments.pictures_sweep import (
         PictureSweep,
-        Workers,
         read_picture_sweep,
         run_picture_sweep,
     )
+    from hallulab.experiments.workers import Workers
 
     workers = Workers.of_launch()
     engine = Engine(world)

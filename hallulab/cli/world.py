@@ -5,6 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
+from hallulab.data.question_sets import TRUTHFULQA_VARIABLE
 from hallulab.engine.presets import Preset, load_preset
 from hallulab.engine.quiet import quiet_libraries
 from hallulab.errors import RefusedInputError
@@ -26,6 +27,11 @@ def preset_from_environment() -> Preset:
 def home_from_environment() -> Path:
     """The folder for runs and records: HALLULAB_HOME, or the default one."""
     return Path(os.environ.get("HALLULAB_HOME") or DEFAULT_HOME)
+
+
+def truthfulqa_path() -> str | None:
+    """The local TruthfulQA CSV that the environment names; None stands for the Hub."""
+    return os.environ.get(TRUTHFULQA_VARIABLE) or None
 
 
 def start_engine() -> "Engine":

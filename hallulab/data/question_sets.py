@@ -11,6 +11,8 @@ from typing import Any
 from hallulab.errors import HallulabError, RefusedInputError
 
 TRUTHFULQA_ON_HUB = "truthfulqa/truthful_qa"
+TRUTHFULQA_VARIABLE = "HALLULAB_TRUTHFULQA"
+"""environment variable that names a local CSV, to be read instead of the Hub"""
 MISCONCEPTIONS_FILE = Path(__file__).with_name("misconceptions.jsonl")
 QUESTION_SETS = {
     "truthfulqa": "TruthfulQA (Lin, Hilton, Evans 2021; Apache-2.0): read from a CSV or the Hub, not shipped",
@@ -117,7 +119,7 @@ def _truthfulqa_on_hub() -> tuple[ReferencedQuestion, ...]:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise HallulabError(
             f"cannot get TruthfulQA from the Hub ({reason.rstrip('.')}): connect to the network, set "
-            "HALLULAB_TRUTHFULQA to a local TruthfulQA.csv, or use the question set misconceptions, which is shipped"
+            f"{TRUTHFULQA_VARIABLE} to a local TruthfulQA.csv, or use the question set misconceptions, which is shipped"
         ) from error
     numbered = ((f"{TRUTHFULQA_ON_HUB}, row {number}", row) for number, row in enumerate(rows))
     return _checked("truthfulqa", TRUTHFULQA_ON_HUB, numbered)

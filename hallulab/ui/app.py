@@ -4,6 +4,7 @@ import os
 
 import gradio as gr
 
+from hallulab.data.question_sets import TRUTHFULQA_VARIABLE
 from hallulab.engine.core import Engine
 from hallulab.engine.presets import DEFAULT_PRESET, load_preset
 from hallulab.engine.quiet import quiet_libraries
@@ -63,6 +64,6 @@ def serve() -> None:
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     quiet_libraries()
     engine = Engine(load_preset(os.environ.get("HALLULAB_PRESET", DEFAULT_PRESET)))
-    build_app(engine, truthfulqa=os.environ.get("HALLULAB_TRUTHFULQA")).launch(
+    build_app(engine, truthfulqa=os.environ.get(TRUTHFULQA_VARIABLE)).launch(
         theme=theme(), css=CSS, max_file_size=MAX_UPLOAD, ssr_mode=False, footer_links=["api", "settings"]
     )

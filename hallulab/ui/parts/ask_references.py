@@ -27,8 +27,8 @@ OWN_SET, TRUTHFULQA = "misconceptions", "truthfulqa"
 TITLE = "Common wrong answers: does the model repeat them?"
 NOTE = """
 <p class="hl-note">The paper measures hallucination by how like an answer is to listed wrong answers, letter by letter.
-But any two texts share letters. So the answer is also compared with the lists of <b>all other questions</b>, of which
-it can know nothing.</p>
+But any two texts share letters. So the answer is also compared with lists of <b>other questions</b>, about as long, of
+which it can know nothing.</p>
 """
 BEFORE_FIRST = "Pick a question. Its answer is compared with the listed right and wrong ones."
 
@@ -131,20 +131,20 @@ def finding_sentence(result: ReferencedAnswer) -> str:
     graded = result.graded
     rule, _, _ = RULES[graded.rule].rpartition(":")
     grade = f"Graded by written rules: <b>{graded.grade}</b>. {escape(rule)}."
-    wrong, right = result.incorrect, result.correct
-    if wrong is None or right is None:
+    wrong, right, either = result.incorrect, result.correct, result.either
+    if wrong is None or right is None or either is None:
         return grade
     side, nearer = ("wrong", wrong) if wrong.ratio >= right.ratio else ("right", right)
     other = right if nearer is wrong else wrong
-    n = len(nearer.null)
+    n = len(either.null)
     first = (
         f"It is {nearer.ratio:.2f} like the nearest listed {side} answer ({other.ratio:.2f} like the nearest "
         f"{'right' if side == 'wrong' else 'wrong'} one)."
     )
     second = (
-        f"{nearer.n_as_alike} of {n} other questions’ {side} answers are at least as much like it"
-        if nearer.n_as_alike
-        else f"None of {n} other questions’ {side} answers is as much like it"
+        f"{either.n_as_alike} of {n} other questions list an answer, right or wrong, that is at least as much like it"
+        if either.n_as_alike
+        else f"None of {n} other questions lists an answer, right or wrong, that is as much like it"
     )
     meaning = ", so this resemblance says nothing about the question." if result.finding == "chance" else "."
     return f"{first} {second}{meaning} {grade}"
