@@ -42,9 +42,7 @@ class RunLog(Generic[Item]):
         workers: whose files are read, and which of them is written.
     """
 
-    def __init__(
-        self, form: RecordFormat[Item], records: RecordFile | None, workers: Workers | None = None
-    ):
+    def __init__(self, form: RecordFormat[Item], records: RecordFile | None, workers: Workers | None = None):
         self._form, self._records = form, records
         self._workers = workers or Workers()
         self.items: dict[Hashable, Item] = {}
@@ -86,7 +84,9 @@ class RunLog(Generic[Item]):
 
     def begin(self, header: Record) -> None:
         """Write what is asked for, where no header says the same; the first process does so for all of a launch."""
-        asked = json.loads(json.dumps(as_plain({"kind": SETTINGS} | dict(header))))  # as it reads once written
+        asked = json.loads(
+            json.dumps(as_plain({"kind": SETTINGS} | dict(header)))
+        )  # as it reads once written
         is_new = asked not in [{k: v for k, v in one.items() if k != "versions"} for one in self.headers]
         if is_new:
             self.headers.append(asked | {"versions": library_versions()})

@@ -1,6 +1,8 @@
 """The page: the order of its tabs, and how it is served."""
 
 import os
+import sys
+from pathlib import Path
 
 import gradio as gr
 
@@ -9,6 +11,7 @@ from hallulab.engine.core import Engine
 from hallulab.engine.presets import DEFAULT_PRESET, load_preset
 from hallulab.engine.quiet import quiet_libraries
 from hallulab.ui.look import CSS, theme
+from hallulab.ui.parts.ask_question_sets import find_truthfulqa
 from hallulab.ui.session import Session
 from hallulab.ui.tabs.ask import build_ask_tab
 from hallulab.ui.tabs.coins import build_coins_tab
@@ -32,14 +35,18 @@ fine-tuned Stable Diffusion, flip coins, or see why models guess.</p>
 """
 
 
-def build_app(engine: Engine, *, truthfulqa: str | None = None) -> gr.Blocks:
+def build_app(engine: Engine, *, truthfulqa: str | None = None, home: Path | None = None) -> gr.Blocks:
     """The whole page on one engine; nothing is loaded until a visitor needs it.
 
     Args:
         engine: with the models.
-        truthfulqa: path of TruthfulQA's CSV, whose questions are then offered.
+        truthfulqa: where TruthfulQA is to be read from, as `find_truthfulqa` takes it.
+        home: folder of runs that the page may show.
     """
-    session = Session(engine, truthfulqa)
+    place, missing = find_truthfulqa(truthfulqa)
+    if truthfulqa and missing:
+        print(missing, file=sys.stderr)
+    session = Session(engine, place, missing, home)
     with gr.Blocks(title="hallulab", analytics_enabled=False, delete_cache=(600, KEEP_FILES_S)) as app:
         gr.HTML(LEAD)
         with gr.Tab("Ask", id="ask"):
@@ -64,6 +71,7 @@ def serve() -> None:
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     quiet_libraries()
     engine = Engine(load_preset(os.environ.get("HALLULAB_PRESET", DEFAULT_PRESET)))
-    build_app(engine, truthfulqa=os.environ.get(TRUTHFULQA_VARIABLE)).launch(
+    home = Path(os.environ.get("HALLULAB_HOME") or "runs")
+    build_app(engine, truthfulqa=os.environ.get(TRUTHFULQA_VARIABLE), home=home).launch(
         theme=theme(), css=CSS, max_file_size=MAX_UPLOAD, ssr_mode=False, footer_links=["api", "settings"]
     )
