@@ -42,9 +42,7 @@ class RunLog(Generic[Item]):
         workers: whose files are read, and which of them is written.
     """
 
-    def __init__(
-        self, form: RecordFormat[Item], records: RecordFile | None, workers: Workers | None = None
-    ):
+    def __init__(self, form: RecordFormat[Item], records: RecordFile | None, workers: Workers | None = None):
         self._form, self._records = form, records
         self._workers = workers or Workers()
         self.items: dict[Hashable, Item] = {}
@@ -86,7 +84,9 @@ class RunLog(Generic[Item]):
 
     def begin(self, header: Record) -> None:
         """Write what is asked for, where no header says the same; the first process does so for all of a launch."""
-        asked = json.loads(json.dumps(as_plain({"kind": SETTINGS} | dict(header))))  # as it reads once written
+        asked = json.loads(
+            json.dumps(as_plain({"kind": SETTINGS} | dict(header)))
+        )  # as it reads once written
         is_new = asked not in [{k: v for k, v in one.items() if k != "versions"} for one in self.headers]
         if is_new:
             self.headers.append(asked | {"versions": library_versions()})
@@ -102,20 +102,22 @@ class RunLog(Generic[Item]):
             path = process_path(self._records.path, self._workers.index)
             RecordFile(path).append_all(map(self._form.to_record, kept))
 
+    def keep_new(self, items: Iterable[Item]) -> None:
+        """Keep what is not there yet."""
+        self.keep([item for item in items if self._form.key_of(item) not in self.items])
+
     def of_type(self, kind: type[Kind]) -> list[Kind]:
         """Measurements of one type."""
         return [item for item in self.items.values() if isinstance(item, kind)]
 
     def check_weights(self, found: Any) -> None:
-        """Keep who is asked; refuse other weights under the name of earlier ones.
+        """Refuse other weights under the name of earlier ones.
 
         Args:
             found: an item with `checkpoint`, `model` and `sha256`.
         """
         earlier: Any = self.items.get(self._form.key_of(found))
-        if earlier is None:
-            self.keep([found])
-        elif (earlier.model, earlier.sha256) != (found.model, found.sha256):
+        if earlier and (earlier.model, earlier.sha256) != (found.model, found.sha256):
             raise RefusedInputError(
                 f"expected the same weights of {found.checkpoint} as when this run was begun, found others: choose "
                 "another folder"

@@ -50,7 +50,9 @@ class TwinWriter:
     def _row(self, question_id: str, draw: int, attempt: int, n_characters: int) -> str:
         key = (question_id, draw, attempt)
         if key not in self._rows:
-            rng = random.Random(f"twin {self._settings.seed} {draw} {attempt} {self._asked[question_id].question}")
+            rng = random.Random(
+                f"twin {self._settings.seed} {draw} {attempt} {self._asked[question_id].question}"
+            )
             self._rows[key] = " ".join(rng.sample(self._sentences, N_SENTENCES))
         row = self._rows[key]
         return " ".join([row] * (1 + n_characters // len(row)))

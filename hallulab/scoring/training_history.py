@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hallulab.engine.presets import is_local
+from hallulab.engine.presets import is_local, natural_order
 from hallulab.records import RecordFile
 
 LOSSES_FILE = "losses.jsonl"
@@ -90,6 +90,13 @@ def adapter_training(place: str, checkpoint: str) -> AdapterTraining:
         learning_rate=cell.get("learning_rate"),
         loss=losses[-1] if losses else None,
     )
+
+
+def order_of_training(made: AdapterTraining | None, checkpoint: str) -> tuple[Any, ...]:
+    """Sort key by learning rate, training and epoch; adapters of unknown making by their names."""
+    if made is None:
+        return 0.0, [], 0, natural_order(checkpoint)
+    return made.learning_rate or 0.0, natural_order(made.training), made.epoch or 0, natural_order(checkpoint)
 
 
 def epoch_losses(place: str | Path) -> list[float]:

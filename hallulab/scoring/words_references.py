@@ -207,7 +207,7 @@ def null_questions(
     others = [other for other in questions if other.id != question.id]
     n_own = len(_references(question, sides))
     apart = [abs(len(_references(other, sides)) - n_own) for other in others]
-    reach = sorted(apart)[: LEAST_NULL][-1]
+    reach = sorted(apart)[:LEAST_NULL][-1]
     return [other for other, distance in zip(others, apart, strict=True) if distance <= reach]
 
 

@@ -57,7 +57,9 @@ def crossed_mean(
     """
     table = np.asarray(cells, dtype=float)
     if table.ndim != 2 or np.isinf(table).any():
-        raise RefusedInputError(f"expected finite cells of shape (n_rows, n_columns), got shape {table.shape}")
+        raise RefusedInputError(
+            f"expected finite cells of shape (n_rows, n_columns), got shape {table.shape}"
+        )
     if not 0 < confidence < 1 or n_resamples < 1:
         raise RefusedInputError(
             f"expected a confidence between 0 and 1 and at least one resample, got {confidence} and {n_resamples}"
