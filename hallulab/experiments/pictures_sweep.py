@@ -26,8 +26,9 @@ from hallulab.experiments.pictures_cells import CellJudge, measure_cell
 from hallulab.records import RecordFile, as_plain, as_tuples, folder_sha256, library_versions
 from hallulab.scoring.attribute_truth import truth_records
 from hallulab.scoring.picture_frames import NO_FRAME, PictureFrame, frame_of
+from hallulab.scoring.picture_recipes import saved_with_recipe
 from hallulab.scoring.picture_verdicts import score_embeddings
-from hallulab.scoring.pictures import PaintResult, recipe_chunk
+from hallulab.scoring.pictures import PaintResult
 from hallulab.scoring.training_history import steps_in_name
 from hallulab.theory.regions import check_mass
 
@@ -243,6 +244,10 @@ class _Sweep:
             frame=self._frame.features.embedder,
             paths=tuple(self._image_path(unit, seed) for seed in unit.seeds),
             x0_variances=tuple(one.x0_variance for one in last.painted),
+            checkpoint_sha256=self._engine.checkpoint_sha256("pictures", unit.checkpoint),
+            pipeline_sha256=self._engine.checkpoint_sha256(
+                "pictures", self._engine.preset.pictures.base_name
+            ),
         )
         truths = self._truths(result)
         records = []
@@ -295,7 +300,7 @@ class _Sweep:
     def _save(self, result: PaintResult, row: int) -> None:
         path = self._folder / str(result.paths[row])
         path.parent.mkdir(parents=True, exist_ok=True)
-        result.images[row].save(path, pnginfo=recipe_chunk(result.recipe(row)))
+        saved_with_recipe(result.images[row], result.recipe(row), path)
 
 
 def _begin(engine: Engine, frame: PictureFrame, settings: PictureSweep, folder: Path) -> None:

@@ -14,6 +14,7 @@ from hallulab.data.captioned_pictures import CaptionedPictures
 from hallulab.errors import RefusedInputError
 from hallulab.models.diffusion import save_unet
 from hallulab.records import RecordFile, write_card
+from hallulab.scoring.training_history import RECENT_STEPS
 from hallulab.training.unet_tuning import TuningStep, UnetTuning, steps_done, tune_unet
 
 STEPS_PER_LOSS = 10
@@ -89,14 +90,9 @@ def tune_checkpoints(
         pipeline, pictures, settings, size=size, work=work, accelerator=accelerator, on_checkpoint=write
     )
     return tuple(
-        TunedUnet(step, out / checkpoint_name(step), recent_loss(losses[:step]))
+        TunedUnet(step, out / checkpoint_name(step), float(losses[:step][-RECENT_STEPS:].mean()))
         for step in sorted(set(settings.checkpoint_steps))
     )
-
-
-def recent_loss(losses: NDArray[np.float32], n_recent: int = 5 * STEPS_PER_LOSS) -> float:
-    """Mean of the last losses of a run."""
-    return float(losses[-n_recent:].mean())
 
 
 def write_losses(path: Path, losses: NDArray[np.float32], every: int = STEPS_PER_LOSS) -> None:
