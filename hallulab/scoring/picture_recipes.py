@@ -103,7 +103,7 @@ class Recipe:
         if len(text) > MAX_RECIPE_CHARACTERS:
             raise _damaged(f"{len(text):,} characters of text")
         try:
-            kept: Any = json.loads(text)
+            kept = _table(json.loads(text), "it")
             settings = PaintSettings(
                 n_images=1,
                 seed=_whole(kept["seed"], "seed"),
@@ -129,8 +129,8 @@ class Recipe:
         except RefusedInputError:
             raise
         # a RecursionError for brackets in brackets, an OverflowError for a number of hundreds of digits
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
-            raise _damaged(f"{type(error).__name__}: {error}") from error
+        except (ValueError, TypeError, KeyError, RecursionError, OverflowError) as error:
+            raise _damaged(_in_words(error)) from error
 
 
 def png_text(recipe: Mapping[str, Any]) -> str:
@@ -198,7 +198,16 @@ def _damaged(what: str) -> RefusedInputError:
     )
 
 
+def _in_words(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"it has no {error.args[0]}"
+    if isinstance(error, json.JSONDecodeError | RecursionError):
+        return "it is not JSON"
+    return str(error)
+
+
 def _choice(kept: Any) -> Choice:
+    kept = _table(kept, "chosen")
     way, best_of = kept["way"], kept.get("best_of")
     if way not in get_args(Way):
         raise TypeError("the way of choosing is unknown")
@@ -206,6 +215,12 @@ def _choice(kept: Any) -> Choice:
         raise TypeError("the best of so many images is never chosen")
     first_seed = PaintSettings(n_images=1, seed=_whole(kept["first_seed"], "first seed")).seed
     return Choice(way, first_seed, _mass(kept["hdr_mass"]), best_of if way == "best" else None)
+
+
+def _table(value: Any, name: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError(f"{name} is no table of fields")
+    return value
 
 
 def _mass(value: Any) -> float:
