@@ -75,7 +75,8 @@ def with_folders(preset: Preset, kind: Kind, given: Sequence[str]) -> tuple[Pres
         folder = _folder(Path(one))
         _check(preset, kind, folder)
         name = _name(folder, known)
-        preset = _with_checkpoints(preset, kind, {**_tuned(preset, kind), name: str(folder)})
+        places = {**_tuned(preset, kind), name: str(folder)}
+        preset = _with_checkpoints(preset, kind, places, default=preset.default_checkpoint(kind))
         names.append(name)
     return preset, tuple(names)
 
@@ -152,14 +153,10 @@ def _tuned(preset: Preset, kind: Kind) -> dict[str, str]:
     return dict(preset.words.adapters if kind == "words" else preset.pictures.unets)
 
 
-def _with_checkpoints(
-    preset: Preset, kind: Kind, places: dict[str, str], *, default: str | None = None
-) -> Preset:
-    """The preset with these tuned checkpoints; `default` is who answers when nobody is named, None as before."""
+def _with_checkpoints(preset: Preset, kind: Kind, places: dict[str, str], *, default: str) -> Preset:
+    """The preset with these tuned checkpoints; `default` is who is asked when nobody is named, empty the last one."""
     if kind == "words":
-        words = replace(preset.words, adapters=places)
-        return replace(preset, words=words if default is None else replace(words, default_checkpoint=default))
-    pictures = replace(preset.pictures, unets=places)
-    return replace(
-        preset, pictures=pictures if default is None else replace(pictures, default_checkpoint=default)
-    )
+        words = replace(preset.words, adapters=places, default_checkpoint=default)
+        return replace(preset, words=words)
+    pictures = replace(preset.pictures, unets=places, default_checkpoint=default)
+    return replace(preset, pictures=pictures)
