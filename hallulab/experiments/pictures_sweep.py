@@ -22,14 +22,10 @@ from hallulab.experiments.pictures_cells import CellJudge, measure_cell
 from hallulab.experiments.workers import Workers, process_path
 from hallulab.records import RecordFile, as_plain, as_tuples, folder_sha256, library_versions
 from hallulab.scoring.attribute_truth import truth_records
-from hallulab.scoring.pictures import (
-    NO_FRAME,
-    PaintResult,
-    PictureFrame,
-    frame_of,
-    recipe_chunk,
-    score_embeddings,
-)
+from hallulab.scoring.picture_frames import NO_FRAME, PictureFrame, frame_of
+from hallulab.scoring.picture_recipes import saved_with_recipe
+from hallulab.scoring.picture_verdicts import score_embeddings
+from hallulab.scoring.pictures import PaintResult
 from hallulab.scoring.training_history import steps_in_name
 from hallulab.theory.regions import check_mass
 
@@ -222,6 +218,10 @@ class _Sweep:
             frame=self._frame.features.embedder,
             paths=tuple(self._image_path(unit, seed) for seed in unit.seeds),
             x0_variances=tuple(one.x0_variance for one in last.painted),
+            checkpoint_sha256=self._engine.checkpoint_sha256("pictures", unit.checkpoint),
+            pipeline_sha256=self._engine.checkpoint_sha256(
+                "pictures", self._engine.preset.pictures.base_name
+            ),
         )
         truths = self._truths(result)
         records = []
@@ -274,7 +274,7 @@ class _Sweep:
     def _save(self, result: PaintResult, row: int) -> None:
         path = self._folder / str(result.paths[row])
         path.parent.mkdir(parents=True, exist_ok=True)
-        result.images[row].save(path, pnginfo=recipe_chunk(result.recipe(row)))
+        saved_with_recipe(result.images[row], result.recipe(row), path)
 
 
 def _begin(engine: Engine, frame: PictureFrame, settings: PictureSweep, folder: Path) -> None:

@@ -102,20 +102,22 @@ class RunLog(Generic[Item]):
             path = process_path(self._records.path, self._workers.index)
             RecordFile(path).append_all(map(self._form.to_record, kept))
 
+    def keep_new(self, items: Iterable[Item]) -> None:
+        """Keep what is not there yet."""
+        self.keep([item for item in items if self._form.key_of(item) not in self.items])
+
     def of_type(self, kind: type[Kind]) -> list[Kind]:
         """Measurements of one type."""
         return [item for item in self.items.values() if isinstance(item, kind)]
 
     def check_weights(self, found: Any) -> None:
-        """Keep who is asked; refuse other weights under the name of earlier ones.
+        """Refuse other weights under the name of earlier ones.
 
         Args:
             found: an item with `checkpoint`, `model` and `sha256`.
         """
         earlier: Any = self.items.get(self._form.key_of(found))
-        if earlier is None:
-            self.keep([found])
-        elif (earlier.model, earlier.sha256) != (found.model, found.sha256):
+        if earlier and (earlier.model, earlier.sha256) != (found.model, found.sha256):
             raise RefusedInputError(
                 f"expected the same weights of {found.checkpoint} as when this run was begun, found others: choose "
                 "another folder"

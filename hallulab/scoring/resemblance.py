@@ -99,10 +99,10 @@ def matched_others(sizes: Sequence[int], n_draws: int, *, rng: np.random.Generat
     """
     n = len(sizes)
     if not 1 <= n_draws < n:
+        least = max(2, n_draws + 1)
         raise RefusedInputError(
-            f"expected at least {max(2, n_draws + 1)} questions for a null of {n_draws} others each, got {n}: ask more"
-            if n_draws >= 1
-            else f"expected at least one other question for the null, got {n_draws}"
+            f"expected at least {least} questions and 1 other for each, as what answers are held against, got {n} and "
+            f"{n_draws}: ask more questions"
         )
     shuffled = rng.permutation(n)
     order = shuffled[np.argsort(np.asarray(sizes)[shuffled], kind="stable")]

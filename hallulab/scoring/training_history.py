@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hallulab.engine.presets import is_local
+import numpy as np
+
+from hallulab.engine.presets import is_local, natural_order
 from hallulab.records import RecordFile
 
 LOSSES_FILE = "losses.jsonl"
@@ -14,6 +16,8 @@ CELL_FILE = "cell.json"
 """beside an adapter: what it was trained from and how"""
 _ADAPTER_NAME = re.compile(r"(?P<training>(?:seed(?P<seed>\d+))?.*?)-?epoch-?(?P<epoch>\d+)")
 """how `train words` names its adapters: seed2-lr0.0003-epoch4"""
+RECENT_STEPS = 50
+"""steps before a checkpoint whose mean loss stands for it: the loss of single steps is mostly noise"""
 
 
 @dataclass(frozen=True)
@@ -40,8 +44,17 @@ class TrainingHistory:
 
     @property
     def loss(self) -> float | None:
-        """The last loss recorded."""
-        return self.points[-1].loss if self.points else None
+        """Mean loss of the last `RECENT_STEPS` steps, or of all where there are fewer; None where none is recorded."""
+        if not self.points:
+            return None
+        begins = max(0, self.points[-1].step - RECENT_STEPS)
+        starts = [0, *(point.step for point in self.points[:-1])]
+        weights = [
+            max(0, point.step - max(start, begins)) for start, point in zip(starts, self.points, strict=True)
+        ]
+        if not sum(weights):  # steps that do not rise
+            return self.points[-1].loss
+        return float(np.average([point.loss for point in self.points], weights=weights))
 
 
 def training_history(place: str) -> TrainingHistory:
@@ -90,6 +103,13 @@ def adapter_training(place: str, checkpoint: str) -> AdapterTraining:
         learning_rate=cell.get("learning_rate"),
         loss=losses[-1] if losses else None,
     )
+
+
+def order_of_training(made: AdapterTraining | None, checkpoint: str) -> tuple[Any, ...]:
+    """Sort key by learning rate, training and epoch; adapters of unknown making by their names."""
+    if made is None:
+        return 0.0, [], 0, natural_order(checkpoint)
+    return made.learning_rate or 0.0, natural_order(made.training), made.epoch or 0, natural_order(checkpoint)
 
 
 def epoch_losses(place: str | Path) -> list[float]:

@@ -63,6 +63,13 @@ def paired_differences(
     ]
 
 
+def row_means(table: ArrayLike) -> NDArray[np.float64]:
+    """Mean of every row over what is there, shape (n_rows,); NaN where nothing is."""
+    values = np.asarray(table, dtype=float)
+    n = np.isfinite(values).sum(axis=1)
+    return np.divide(np.nansum(values, axis=1), n, out=np.full(len(values), np.nan), where=n > 0)
+
+
 def sign_flip_p_values(
     differences: NDArray[np.float64], *, rng: np.random.Generator, n_flips: int = N_FLIPS
 ) -> NDArray[np.float64]:

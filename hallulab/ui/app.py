@@ -8,7 +8,7 @@ import gradio as gr
 
 from hallulab.data.question_sets import TRUTHFULQA_VARIABLE
 from hallulab.engine.core import Engine
-from hallulab.engine.presets import DEFAULT_PRESET, load_preset
+from hallulab.engine.presets import Preset
 from hallulab.engine.quiet import quiet_libraries
 from hallulab.ui.look import CSS, theme
 from hallulab.ui.parts.ask_question_sets import find_truthfulqa
@@ -65,13 +65,12 @@ def build_app(engine: Engine, *, truthfulqa: str | None = None, home: Path | Non
     return app.queue(max_size=MAX_WAITING)
 
 
-def serve() -> None:
-    """Serve the page where gradio's environment says, on loopback by default."""
+def serve(preset: Preset) -> None:
+    """Serve the page of this world where gradio's environment says, on loopback by default."""
     # gradio asks its makers about versions and usage otherwise; the page needs no network
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     quiet_libraries()
-    engine = Engine(load_preset(os.environ.get("HALLULAB_PRESET", DEFAULT_PRESET)))
     home = Path(os.environ.get("HALLULAB_HOME") or "runs")
-    build_app(engine, truthfulqa=os.environ.get(TRUTHFULQA_VARIABLE), home=home).launch(
+    build_app(Engine(preset), truthfulqa=os.environ.get(TRUTHFULQA_VARIABLE), home=home).launch(
         theme=theme(), css=CSS, max_file_size=MAX_UPLOAD, ssr_mode=False, footer_links=["api", "settings"]
     )

@@ -15,7 +15,9 @@ from hallulab.scoring.words_references import SIDES, UNUSUAL, ReferencedAnswer, 
 
 
 def listed(name: str, n_wrong: int, n_right: int = 1) -> ReferencedQuestion:
-    wrong, right = (tuple(f"{name} {side} {k}" for k in range(n)) for side, n in (("no", n_wrong), ("yes", n_right)))
+    wrong, right = (
+        tuple(f"{name} {side} {k}" for k in range(n)) for side, n in (("no", n_wrong), ("yes", n_right))
+    )
     return ReferencedQuestion(name, f"What of {name}?", "", right, wrong, "here")
 
 

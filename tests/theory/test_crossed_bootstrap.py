@@ -55,7 +55,9 @@ def test_one_column_says_nothing_of_others():
 
 
 def test_p_and_bound_follow_the_resampled_means():
-    far = crossed_mean(crossed(200, 6, cells=0.1, mean=1.0, rng=np.random.default_rng(3)), rng=np.random.default_rng(4))
+    far = crossed_mean(
+        crossed(200, 6, cells=0.1, mean=1.0, rng=np.random.default_rng(3)), rng=np.random.default_rng(4)
+    )
     assert far is not None
     assert far.p_value == pytest.approx(2 / 10_001)
     assert 1.0 < far.bound < 1.05
