@@ -6,7 +6,6 @@ from pathlib import Path
 
 import gradio as gr
 
-from hallulab.data.question_sets import TRUTHFULQA_VARIABLE
 from hallulab.engine.core import Engine
 from hallulab.engine.presets import Preset
 from hallulab.engine.quiet import quiet_libraries
@@ -65,12 +64,11 @@ def build_app(engine: Engine, *, truthfulqa: str | None = None, home: Path | Non
     return app.queue(max_size=MAX_WAITING)
 
 
-def serve(preset: Preset) -> None:
-    """Serve the page of this world where gradio's environment says, on loopback by default."""
+def serve(preset: Preset, *, truthfulqa: str | None, home: Path) -> None:
+    """Serve `build_app` on this world where gradio's environment says, on loopback by default."""
     # gradio asks its makers about versions and usage otherwise; the page needs no network
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     quiet_libraries()
-    home = Path(os.environ.get("HALLULAB_HOME") or "runs")
-    build_app(Engine(preset), truthfulqa=os.environ.get(TRUTHFULQA_VARIABLE), home=home).launch(
+    build_app(Engine(preset), truthfulqa=truthfulqa, home=home).launch(
         theme=theme(), css=CSS, max_file_size=MAX_UPLOAD, ssr_mode=False, footer_links=["api", "settings"]
     )
