@@ -1,6 +1,5 @@
 """`targets`: does a confidence target that the prompt states change what a local model does?"""
 
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hallulab.cli.console import print_json, print_table, progress_bar, quiet_stdout
-from hallulab.cli.world import given, output_folder, start_engine
+from hallulab.cli.world import given, output_folder, start_engine, truthfulqa_path
 
 if TYPE_CHECKING:
     from hallulab.experiments.stated_targets import StatedTargetsResult
@@ -56,7 +55,7 @@ def targets(
             start_engine(),
             settings,
             records=records,
-            questions_path=os.environ.get("HALLULAB_TRUTHFULQA") if is_truthfulqa else None,
+            questions_path=truthfulqa_path() if is_truthfulqa else None,
         )
         result = None
         with progress_bar(None, "answer") as bar:

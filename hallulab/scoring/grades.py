@@ -80,7 +80,7 @@ def grade_answer(
         others_are_wrong: an answer that says no reference is wrong rather than ungradable: for questions whose correct
             answers are all listed. What is denied, asked, hearsay or one of several stays ungradable.
     """
-    if not re.search(r"[^\W_]", answer):
+    if says_nothing(answer):
         return Graded("empty", "nothing_said")
     references = [_Reference(text, "correct") for text in correct_answers]
     references += [_Reference(text, "wrong") for text in incorrect_answers]
@@ -95,6 +95,11 @@ def grade_answer(
     if others_are_wrong and correct_answers and is_other and not all(MeantWords(words).is_void):
         return Graded("wrong", "other_answer")
     return graded
+
+
+def says_nothing(text: str) -> bool:
+    """Whether a text has no letter and no digit."""
+    return not re.search(r"[^\W_]", text)
 
 
 @dataclass(frozen=True)

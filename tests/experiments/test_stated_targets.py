@@ -7,7 +7,8 @@ from hallulab.data.birthday_questions import same_answer
 from hallulab.data.target_prompts import OTHER_SENTENCE, targeted_prompt
 from hallulab.engine.core import Engine
 from hallulab.engine.presets import load_preset
-from hallulab.engine.words import GenerationSettings, generate_answers, log_likelihoods
+from hallulab.engine.word_likelihoods import log_likelihoods
+from hallulab.engine.words import GenerationSettings, generate_answers
 from hallulab.errors import RefusedInputError
 from hallulab.experiments.stated_targets import (
     CONTROL,

@@ -12,6 +12,7 @@ from hallulab.reports.grading_figures import expected_points_figure
 from hallulab.scoring.answer_file import FIELDS
 from hallulab.scoring.grading import DEFAULT_TARGET, MIN_JUDGED, READINGS
 from hallulab.ui.parts.controls import UNQUEUED
+from hallulab.ui.parts.endpoints import serve_endpoint
 from hallulab.ui.parts.errors import shown_to_visitor
 from hallulab.ui.parts.grading_cards import ALL, FILTERS, SCALE
 from hallulab.ui.parts.grading_inputs import MAX_GRADED, OPEN_FILE_SCRIPT, example_source, pasted_source
@@ -172,5 +173,5 @@ def build_grading_tab(session: Session) -> GradingTab:
     opened.success(show_grades, inputs, panels, **UNQUEUED)
     back = examples.click(choose_examples, None, [source, was_read, whose], **UNQUEUED)
     back.success(show_grades, inputs, panels, **UNQUEUED)
-    gr.api(grade, api_name="grade")
+    serve_endpoint(grade, "grade")
     return GradingTab(target)
