@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from hallulab.engine.pictures import MAX_SEED
 from hallulab.errors import RefusedInputError
 from hallulab.experiments.run_folder import SETTINGS, record_files
+from hallulab.experiments.workers import process_path
 from hallulab.records import RecordFile, as_tuples
 from hallulab.theory.regions import check_mass
 
@@ -86,7 +87,7 @@ class SweepRun:
 
 def records_path(folder: Path, preset: str, index: int = 0) -> Path:
     """The record file of one process of a run."""
-    return folder / f"pictures-{preset}{f'-process-{index}' if index else ''}.jsonl"
+    return process_path(folder / f"pictures-{preset}.jsonl", index)
 
 
 def read_picture_sweep(folder: Path) -> SweepRun:

@@ -1,19 +1,15 @@
 """Runs a sweep of pictures: painted in batches, judged one by one and as means, resumable, by several processes."""
 
 import base64
-import os
 import re
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
 import numpy as np
-import torch
-from accelerate import PartialState
-from accelerate.utils import parse_flag_from_env
 
 from hallulab.data.captioned_pictures import PET_FACES
 from hallulab.data.held_out_pictures import HeldOutPictures, held_out_pictures
@@ -39,35 +35,14 @@ from hallulab.experiments.pictures_sweep import (
     records_path,
 )
 from hallulab.experiments.run_folder import begin_or_continue, content_hash, only_writer, record_files
+from hallulab.experiments.workers import Workers
 from hallulab.records import RecordFile, library_versions
 from hallulab.scoring.attribute_truth import truth_records
 from hallulab.scoring.picture_frames import NO_FRAME, PictureFrame, frame_of
+from hallulab.scoring.picture_recipes import saved_with_recipe
 from hallulab.scoring.picture_verdicts import score_embeddings
-from hallulab.scoring.pictures import PaintResult, recipe_chunk
+from hallulab.scoring.pictures import PaintResult
 from hallulab.scoring.training_history import steps_in_name, training_history
-
-
-@dataclass(frozen=True)
-class Workers:
-    """Which process of a launch this one is."""
-
-    index: int = 0
-    n: int = 1
-    wait: Callable[[], None] = lambda: None
-    """returns once every process has called it"""
-
-    @classmethod
-    def of_launch(cls) -> "Workers":
-        """As `accelerate launch` set them up; one process without it. Ask before anything asks for the device."""
-        is_launched = int(os.environ.get("LOCAL_RANK", -1)) >= 0
-        # without a GPU accelerate joins processes only when told that they stay on the CPU
-        on_cpu = parse_flag_from_env("ACCELERATE_USE_CPU") or not torch.accelerator.is_available()
-        state = PartialState(cpu=is_launched and on_cpu)
-        return cls(state.process_index, state.num_processes, state.wait_for_everyone)
-
-    def share(self, units: Sequence["Unit"]) -> Sequence["Unit"]:
-        """This process's part of the work, the same in every launch of as many; few units leave some with none."""
-        return units[len(units) * self.index // self.n : len(units) * (self.index + 1) // self.n]
 
 
 @dataclass(frozen=True)
@@ -184,6 +159,10 @@ class _Sweep:
             frame=self._frame.features.embedder,
             paths=tuple(image_path(self._settings, *unit.cell, seed) for seed in unit.seeds),
             x0_variances=tuple(one.x0_variance for one in last.painted),
+            checkpoint_sha256=self._engine.checkpoint_sha256("pictures", unit.checkpoint),
+            pipeline_sha256=self._engine.checkpoint_sha256(
+                "pictures", self._engine.preset.pictures.base_name
+            ),
         )
         for row in range(n):
             self._save(result, row)
@@ -247,7 +226,7 @@ class _Sweep:
     def _save(self, result: PaintResult, row: int) -> None:
         path = self._folder / str(result.paths[row])
         path.parent.mkdir(parents=True, exist_ok=True)
-        result.images[row].save(path, pnginfo=recipe_chunk(result.recipe(row)))
+        saved_with_recipe(result.images[row], result.recipe(row), path)
 
 
 def image_path(settings: PictureSweep, checkpoint: str, prompt: str, seed: int) -> str:

@@ -14,8 +14,14 @@ from hallulab.data.captioned_pictures import CaptionedPictures
 from hallulab.errors import RefusedInputError
 from hallulab.models.diffusion import save_unet
 from hallulab.records import RecordFile, write_card
-from hallulab.scoring.training_history import LOSSES_FILE, training_history
-from hallulab.training.unet_tuning import TuningStep, UnetTuning, steps_done, tune_unet
+from hallulab.scoring.training_history import LOSSES_FILE, RECENT_STEPS
+from hallulab.training.unet_tuning import (
+    TuningStep,
+    UnetTuning,
+    state_of_checkpoint,
+    steps_done,
+    tune_unet,
+)
 
 STEPS_PER_LOSS = 10
 """steps that one line of `losses.jsonl` averages over"""
@@ -39,8 +45,10 @@ class TunedUnet:
 
     step: int
     path: Path
-    loss: float | None
-    """Training loss, as `training_history` reads it; None where none is beside it."""
+    loss: float
+    """Mean training loss of the last steps before it."""
+    state: Path | None
+    """From which training goes on there: weights, their average, the optimiser's moments; None where none is kept."""
 
 
 def checkpoint_name(step: int) -> str:
@@ -86,11 +94,15 @@ def tune_checkpoints(
         out.mkdir(parents=True, exist_ok=True)
         unfinished.replace(finished)
 
-    tune_unet(
+    losses = tune_unet(
         pipeline, pictures, settings, size=size, work=work, accelerator=accelerator, on_checkpoint=write
     )
-    paths = {step: out / checkpoint_name(step) for step in sorted(set(settings.checkpoint_steps))}
-    return tuple(TunedUnet(step, path, training_history(str(path)).loss) for step, path in paths.items())
+    return tuple(_tuned(step, losses, out, work) for step in sorted(set(settings.checkpoint_steps)))
+
+
+def _tuned(step: int, losses: NDArray[np.float32], out: Path, work: Path) -> TunedUnet:
+    loss, state = float(losses[:step][-RECENT_STEPS:].mean()), state_of_checkpoint(work, step)
+    return TunedUnet(step, out / checkpoint_name(step), loss, state if state.is_file() else None)
 
 
 def write_losses(path: Path, losses: NDArray[np.float32], every: int = STEPS_PER_LOSS) -> None:

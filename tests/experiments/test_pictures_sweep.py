@@ -31,8 +31,9 @@ from hallulab.experiments.pictures_sweep_summary import (
 )
 from hallulab.experiments.run_folder import only_writer
 from hallulab.records import RecordFile
+from hallulab.scoring.given_pictures import open_given
 from hallulab.scoring.picture_frames import frame_of
-from hallulab.scoring.pictures import paint, read_recipe
+from hallulab.scoring.pictures_rate import GrowingSettings, paint_growing
 from hallulab.theory.diversity import cosine_diversity
 from hallulab.theory.intervals import wilson_interval
 
@@ -91,7 +92,7 @@ def test_one_record_and_one_png_per_image(whole):
     ]
     for record in run.images:
         assert record["inside"] == (record["margin_nats"] > 0)
-        recipe = read_recipe(whole / record["path"])
+        recipe = json.loads(open_given(whole / record["path"]).text)
         for key in ("prompt", "checkpoint", "seed", "margin_nats"):
             assert recipe[key] == record[key]
     assert len(list(whole.rglob("*.png"))) == len(run.images) == 36
@@ -104,10 +105,11 @@ def test_an_image_is_the_one_that_paint_gives(whole, engine):
     settings = PaintSettings(
         n_images=1, seed=50_003, steps=3, size=32, guidance=engine.preset.pictures.guidance
     )
-    *_, last = paint(engine, record["prompt"], settings, checkpoint="step-10")
+    *_, last = paint_growing(engine, record["prompt"], GrowingSettings(settings), checkpoint="step-10")
+    shown = last.result.shown
     ours = np.asarray(Image.open(whole / record["path"]), dtype=int)
-    assert np.abs(ours - np.asarray(last.result.images[0], dtype=int)).mean() <= 1
-    assert record["x0_variance"]["5"] == pytest.approx(last.result.x0_variances[0], rel=1e-3)
+    assert np.abs(ours - np.asarray(shown.images[0], dtype=int)).mean() <= 1
+    assert record["x0_variance"]["5"] == pytest.approx(shown.x0_variances[0], rel=1e-3)
 
 
 def test_a_cell_measures_what_its_images_show(whole, engine):
@@ -201,7 +203,7 @@ def test_pictures_whose_files_are_gone_are_painted_again(whole, engine, tmp_path
             np.asarray(Image.open(one), dtype=int) for one in (path, whole / path.relative_to(folder))
         )
         assert np.abs(ours - theirs).max() <= 1
-        assert read_recipe(path)["seed"] == read_recipe(whole / path.relative_to(folder))["seed"]
+        assert open_given(path).text == open_given(whole / path.relative_to(folder)).text
 
 
 def test_one_run_at_a_time_in_a_folder(engine, tmp_path):
