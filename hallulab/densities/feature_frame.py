@@ -181,7 +181,8 @@ class FeatureFrame:
         """
         points = np.asarray(features, dtype=np.float64)
         _refuse_unusable(points)
-        expected = len(self.chain[1].components_)
+        pca: Any = self.chain[1]
+        expected = len(pca.components_)
         if points.shape[1] != expected:
             raise RefusedInputError(
                 f"expected features of this frame, of width {expected}, got width {points.shape[1]}"

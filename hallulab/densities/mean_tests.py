@@ -84,11 +84,10 @@ class MeanTests:
         if test != "own_law":
             return self.frame.log_densities_of_features(points)
         laws = [mixture_moments(self.frame.mixtures[state]) for state in self.frame.states]
+        log_density: Any = stats.multivariate_normal.logpdf  # its types know only numbers
         return np.column_stack(
             [
-                stats.multivariate_normal.logpdf(points, mean, covariance / self.n_images).reshape(
-                    len(points)
-                )
+                log_density(points, mean, covariance / self.n_images).reshape(len(points))
                 for mean, covariance in laws
             ]
         )
@@ -101,7 +100,9 @@ class MeanTests:
     def outside(self, means: ArrayLike) -> dict[MeanTest, NDArray[np.bool_]]:
         """Test → (n,) whether each of (n, n_kept) means is outside every region."""
         return {
-            test: (~inside_regions(self.log_densities(test, means), self.hcdrs[test].thresholds)).all(axis=1)
+            test: np.asarray(
+                ~inside_regions(self.log_densities(test, means), self.hcdrs[test].thresholds).any(axis=1)
+            )
             for test in MEAN_TESTS
         }
 

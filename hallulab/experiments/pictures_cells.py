@@ -87,7 +87,7 @@ class CellJudge:
         false_alarms = {test: float(found.mean()) for test, found in self.tests.outside(means).items()}
         detectable: dict[MeanTest, float | None] = dict.fromkeys(MEAN_TESTS)
         for moved in np.arange(DISPLACEMENT_STEP, MOST_DISPLACEMENT, DISPLACEMENT_STEP):
-            searched = [
+            searched: list[MeanTest] = [
                 test for test in MEAN_TESTS if detectable[test] is None and false_alarms[test] < POWER
             ]
             if not searched:

@@ -63,7 +63,8 @@ class PictureSweep:
             raise RefusedInputError(f"expected a seed from 0 to {MAX_SEED - self.n_images}, got {self.seed}")
         if not 2 <= self.best_of <= self.n_images:
             raise RefusedInputError(
-                f"expected the best of 2 to {self.n_images} images, as many as there are per prompt, got {self.best_of}"
+                f"expected the best of 2 to {self.n_images} images, as many as there are per prompt, got "
+                f"{self.best_of}: ask for more images, or for the best of fewer"
             )
         if self.n_loss_pictures < 2:
             raise RefusedInputError(

@@ -8,10 +8,11 @@ from sklearn.metrics import roc_auc_score
 
 from hallulab.densities.feature_frame import FeatureFrame, FrameSettings, split_rows
 from hallulab.errors import RefusedInputError
-from hallulab.experiments.frame_table import FrameTableSettings, TableImages, TableSource
+from hallulab.experiments.frame_table import FrameTableSettings, TableImages
 from hallulab.experiments.frame_table_run import run_frame_table
 from hallulab.experiments.frame_table_summary import read_frame_table
 from hallulab.records import RecordFile
+from tests.hand_made_frames import table_images, table_source
 
 SETTINGS = FrameTableSettings(
     pca_dimensions=(2, 4, 99),
@@ -23,28 +24,11 @@ SETTINGS = FrameTableSettings(
 )
 
 
-def clouds() -> TableImages:
-    rng = np.random.default_rng(0)
-    centres = {"cat": np.r_[np.full(4, 2.0), np.zeros(4)], "dog": np.r_[np.zeros(4), np.full(4, 2.0)]}
-
-    def some(state: str, n: int) -> np.ndarray:
-        return rng.normal(centres[state], 0.3, (n, 8)).astype(np.float32)
-
-    blends = (some("cat", 40) + some("dog", 40)) / 2
-    return TableImages(
-        embeddings=np.concatenate([some("cat", 300), some("dog", 300)]),
-        labels=("cat",) * 300 + ("dog",) * 300, fresh={state: some(state, 600) for state in centres}, blends=blends,
-    )  # fmt: skip
-
-
-SOURCE = TableSource("clouds", "test", "means of two", 8, {"cat": 300, "dog": 300}, clouds)
-
-
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("table")
     records = RecordFile(folder / "frame-table-clouds.jsonl")
-    steps = list(run_frame_table(SOURCE, SETTINGS, records))
+    steps = list(run_frame_table(table_source(), SETTINGS, records))
     assert steps[-1] == (8, 8)  # 99 dimensions are more than there are
     return folder
 
@@ -69,7 +53,7 @@ def test_one_row_per_frame_and_rule(run):
 
 
 def test_the_numbers_of_a_row_are_those_of_its_frames(run):
-    images = clouds()
+    images = table_images()
     row = next(row for row in read_frame_table(run)[1] if (row.pca_dimension, row.n_components) == (4, 3))
     frames = [fitted(images, seed) for seed in (0, 1)]
     for state, fresh in images.fresh.items():
@@ -88,7 +72,7 @@ def test_the_numbers_of_a_row_are_those_of_its_frames(run):
 
 def test_tests_of_means_against_means_drawn_the_slow_way(run):
     """scikit-learn's transform, the mean, `score_samples`; within what 300 means of either leave to chance."""
-    images = clouds()
+    images = table_images()
     row = next(row for row in read_frame_table(run)[1] if (row.pca_dimension, row.n_components) == (4, 3))
     frames = [fitted(images, seed) for seed in (0, 1)]
     rng = np.random.default_rng(9)
@@ -153,13 +137,13 @@ def test_conformal_covers_at_least_as_much(run):
 
 def test_a_stopped_table_goes_on(run, tmp_path):
     records = RecordFile(tmp_path / "frame-table-clouds.jsonl")
-    job = run_frame_table(SOURCE, SETTINGS, records)
+    job = run_frame_table(table_source(), SETTINGS, records)
     for _ in range(4):
         next(job)
     with pytest.raises(RefusedInputError, match="no other run is writing to"):
-        next(run_frame_table(SOURCE, SETTINGS, records))
+        next(run_frame_table(table_source(), SETTINGS, records))
     job.close()
-    again = run_frame_table(SOURCE, SETTINGS, records)
+    again = run_frame_table(table_source(), SETTINGS, records)
     assert next(again) == (3, 8)
     list(again)
     assert read_frame_table(tmp_path)[1] == read_frame_table(run)[1]
@@ -170,13 +154,13 @@ def test_a_finished_table_embeds_nothing(run):
         raise AssertionError("embedded again")
 
     records = RecordFile(run / "frame-table-clouds.jsonl")
-    assert list(run_frame_table(replace(SOURCE, embedded=never), SETTINGS, records)) == [(8, 8)]
+    assert list(run_frame_table(replace(table_source(), embedded=never), SETTINGS, records)) == [(8, 8)]
 
 
 def test_another_table_is_refused(run):
     records = RecordFile(run / "frame-table-clouds.jsonl")
     with pytest.raises(RefusedInputError, match=r"with hdr_mass 0\.9; got hdr_mass 0\.8: repeat its command"):
-        next(run_frame_table(SOURCE, replace(SETTINGS, hdr_mass=0.8), records))
+        next(run_frame_table(table_source(), replace(SETTINGS, hdr_mass=0.8), records))
 
 
 @pytest.mark.parametrize(
@@ -190,7 +174,7 @@ def test_another_table_is_refused(run):
 def test_what_cannot_be_fitted_leaves_no_header(tmp_path, change, words):
     records = RecordFile(tmp_path / "frame-table-clouds.jsonl")
     with pytest.raises(RefusedInputError, match=words):
-        next(run_frame_table(SOURCE, replace(SETTINGS, **change), records))
+        next(run_frame_table(table_source(), replace(SETTINGS, **change), records))
     assert not records.path.exists()
 
 
