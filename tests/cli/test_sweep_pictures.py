@@ -29,8 +29,10 @@ def test_the_contract_of_sweep_pictures(swept, run, tmp_path):
     ]
     for row in swept["table"]:
         assert row["interval"]["low"] <= row["hallucination_rate"] <= row["interval"]["high"]
-        assert set(row["mean"]) == {"log_density", "paper", "k_matched", "displacement"}
+        assert set(row["mean"]) == {"log_density", "paper", "k_matched", "own_law", "displacement"}
     assert {row["way"] for row in swept["guided"]} == {"plain", "kept", "best of 2"}
+    assert set(swept["false_alarms"]) == {"paper", "k_matched", "own_law"}
+    assert {row["way"] for row in swept["guided_differences"]} <= {"kept", "best of 2"}
     again = run("sweep", "pictures", "--out", tmp_path / "run", *ARGUMENTS, "--json").json
     assert again == swept  # from the records
     report = run("report", tmp_path / "run", "--json").json
@@ -48,6 +50,7 @@ def test_a_person_reads_two_tables(run, tmp_path):
     ("arguments", "words"),
     [
         (["--checkpoint", "step-7"], "unknown checkpoint 'step-7'"),
+        (["--best-of", "65"], "expected the best of 2 to 64 images, as many as there are per prompt, got 65"),
         (["--images", "1"], "expected 2 to 4096 images per prompt, got 1"),
         (["--prompt", " "], "expected a prompt, got an empty one"),
         (["--preset", "large"], "unknown preset 'large'"),

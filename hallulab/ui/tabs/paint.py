@@ -69,8 +69,8 @@ HOW_TO_READ = """
   side of *every* class is a hallucination: neither a cat nor a dog.
 - **The rate** is the share of images outside, with its 95 % Wilson interval.
 - **The mean of all K images** is the paper's test: the mean of their features, held against the threshold of single
-  images. A mean is no image, so this can call every mean of genuine images a hallucination, or notice nothing. It is
-  therefore also held against means of K *genuine* images of one class.
+  images. A mean is no image: how often this accuses means of *genuine* images depends on the frame, from never to
+  always. The mean is therefore also held against means of K genuine images of one class.
 """
 
 
