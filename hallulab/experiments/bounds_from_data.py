@@ -6,7 +6,7 @@ matter, which more samples settle.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from hallulab.densities.feature_frame import FeatureFrame
 from hallulab.engine.core import Engine
 from hallulab.engine.pictures import PaintSettings, embed_images, stream_images
 from hallulab.errors import RefusedInputError
-from hallulab.scoring.picture_frames import PictureFrame, unit_rows
+from hallulab.scoring.picture_frames import PictureFrame
 from hallulab.theory.hallucination_rate import MeasuredRate, all_far
 from hallulab.theory.intervals import clopper_pearson_interval
 from hallulab.theory.lower_bounds import Bound, PaperBound, check_radius, checked_weights, paper_bound
@@ -263,7 +263,7 @@ def held_out_means(frame: PictureFrame, group_size: int, *, rng: np.random.Gener
     """
     if group_size < 1:
         raise RefusedInputError(f"expected at least one image per group, got {group_size}")
-    groups: dict[str, NDArray[np.floating]] = {}
+    groups: dict[str, NDArray[np.float64]] = {}
     for state, rows in frame.held_out.items():
         n_groups = len(rows) // group_size
         if n_groups < MIN_SAMPLES:
@@ -271,9 +271,9 @@ def held_out_means(frame: PictureFrame, group_size: int, *, rng: np.random.Gener
                 f"expected at least {MIN_SAMPLES} groups of {group_size} images per state, got {len(rows)} images "
                 f"for {state}: make groups smaller"
             )
-        shuffled = rng.permutation(rows)[: n_groups * group_size]
-        groups[state] = unit_rows(shuffled).reshape(n_groups, group_size, -1).mean(axis=1)
-    return means_in_frame(frame.features, groups)
+        features = frame.features.features(rng.permutation(rows)[: n_groups * group_size])
+        groups[state] = features.reshape(n_groups, group_size, -1).mean(axis=1)
+    return SampledMeans(tuple(groups), tuple(groups.values()))
 
 
 def painted_means(
@@ -316,15 +316,9 @@ def painted_means(
             for prompt in dict.fromkeys(prompts):
                 steps = stream_images(engine.painter(name), prompt.replace("{state}", state), settings)
                 painted = list(steps)[-1].images
-                means[state].append(unit_rows(embed_images(clip, list(painted))).mean(axis=0))
-    return means_in_frame(frame.features, {state: np.stack(rows) for state, rows in means.items()})
-
-
-def means_in_frame(frame: FeatureFrame, embeddings: Mapping[str, NDArray[np.floating]]) -> SampledMeans:
-    """Mean embeddings, state → (n_i, d), in the z-scored space where a frame's densities live."""
-    return SampledMeans(
-        frame.states, tuple(np.asarray(frame.chain.transform(embeddings[state])) for state in frame.states)
-    )
+                features = frame.features.features(embed_images(clip, list(painted)))
+                means[state].append(features.mean(axis=0))
+    return SampledMeans(tuple(means), tuple(map(np.stack, means.values())))
 
 
 def frame_radius(frame: FeatureFrame, means: SampledMeans) -> float:

@@ -121,6 +121,15 @@ def test_a_frames_radius_holds_every_region(frame):
             assert (beyond <= threshold).all()
 
 
+def test_means_are_means_of_features_as_scikit_learn_gives_them(frame):
+    """The images of a group are transformed and then averaged: no mean is scaled to length 1 again."""
+    means = held_out_means(frame, 10, rng=np.random.default_rng(0))
+    for state, sample in zip(means.states, means.samples, strict=True):
+        features = frame.features.chain.transform(frame.held_out[state].astype(float))
+        # four groups of ten hold all forty images
+        np.testing.assert_allclose(sample.mean(axis=0), features.mean(axis=0), atol=1e-6)
+
+
 def test_a_frame_promises_and_measures(frame):
     means = held_out_means(frame, 8, rng=np.random.default_rng(0))
     record = audit_means(
