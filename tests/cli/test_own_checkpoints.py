@@ -52,11 +52,11 @@ def test_a_run_is_swept_and_reported(run, trained, tmp_path):
     assert [row["checkpoint"] for row in found["table"]] == ["base", "step-0001", "step-0003"]
     header = json.loads((out / "pictures-tiny.jsonl").read_text().splitlines()[0])
     assert header["checkpoints"]["step-0003"] == folder_sha256(trained / "step-0003")
-    assert [point[0] for point in header["losses"]["step-0003"]["curve"]] == [3]
+    assert [point[0] for point in header["training_curves"]["step-0003"]] == [3]
     report = Path(run("report", out, "--json").json["path"])
     assert "step-0003" in report.read_text()
     other = run("sweep", "pictures", "--images", "2", "--best-of", "2", "--prompt", PROMPT, "--out", out)
-    assert "expected a run with the same settings" in other.refusal
+    assert "expected to go on with the run in" in other.refusal
 
 
 def test_a_folder_paints_what_its_run_paints(run, trained, tmp_path):
@@ -85,7 +85,17 @@ def test_detectors_paint_with_it(run, trained, tmp_path, tiny_preset, monkeypatc
     path = tiny_preset.with_name("tiny-own.json")
     path.write_text(json.dumps(preset))
     monkeypatch.setenv("HALLULAB_PRESET", str(path))
-    arguments = ("--images", "1", "--drawn", "0", "--checkpoint", trained / "step-0001", "--json")
+    arguments = (
+        "--images",
+        "1",
+        "--drawn",
+        "0",
+        "--decoded",
+        "0",
+        "--checkpoint",
+        trained / "step-0001",
+        "--json",
+    )
     found = run("detectors", "--out", tmp_path / "run", *arguments).json
     assert {row["group"] for row in found["confusion"]} == {"step-0001"}
 
@@ -135,7 +145,7 @@ def test_adapters_are_swept(run, adapters, tmp_path):
 
 def test_the_page_offers_what_the_server_was_started_with(run, trained, adapters, monkeypatch):
     served = []
-    monkeypatch.setattr("hallulab.ui.app.serve", served.append)
+    monkeypatch.setattr("hallulab.ui.app.serve", lambda preset, **_: served.append(preset))
     assert run("app", "--unets", trained, "--adapters", adapters).exit_code == 0
     (preset,) = served
     assert list(preset.checkpoints("pictures")) == ["base", "step-0001", "step-0003"]
