@@ -8,7 +8,7 @@ from hallulab.data.facts_world import WorldSettings
 from hallulab.experiments.facts_measure import play_facts
 from hallulab.experiments.facts_run import QWEN, FactsSettings
 from hallulab.experiments.poor_models import PoorModelsSettings, compute_poor_models
-from hallulab.theory.poor_models import CircleSettings
+from hallulab.theory.circle_separator import CircleSettings
 from hallulab.ui.parts import facts_poor
 from hallulab.ui.parts.facts_play import (
     PRESETS,
