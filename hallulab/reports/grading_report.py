@@ -1,4 +1,4 @@
-"""The report of grading runs: graded files, local models with a stated target, post-trained policies."""
+"""The report of grading runs: graded files, local models with a stated target."""
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,10 +7,8 @@ from io import StringIO
 from pathlib import Path
 
 from hallulab.errors import RefusedInputError
-from hallulab.experiments import grading, post_training, stated_targets
+from hallulab.experiments import grading, stated_targets
 from hallulab.experiments.grading import GradingResult, read_grading
-from hallulab.experiments.post_training import BASE, BINARY, STATED, PostTrainingResult, read_post_training
-from hallulab.experiments.post_training_summary import OverWorlds, policy_table, row_of
 from hallulab.experiments.stated_targets import CONTROL, PLAIN, StatedTargetsResult, read_stated_targets
 from hallulab.experiments.stated_targets_summary import (
     behaviour_table,
@@ -23,10 +21,8 @@ from hallulab.reports.charts import Chart, chart_png, chart_svg, page_figure
 from hallulab.reports.grading_figures import (
     audit_chart,
     expected_points_chart,
-    post_training_chart,
     risk_coverage_chart,
     score_chart,
-    stated_policy_chart,
 )
 from hallulab.reports.numbers import MISSING
 from hallulab.reports.page import Finding, Page, PageSection, PageTable, Receipt, page_html, setting_text
@@ -67,7 +63,7 @@ def write_grading_report(folder: Path, out: Path | None = None) -> WrittenReport
     """Report on every grading run in a folder.
 
     Args:
-        folder: as `grade`, `targets` and `post-train` leave it with --out.
+        folder: as `grade` and `targets` leave it with --out.
         out: the page; `report.html` in `folder` by default. Figures and points are written beside it.
 
     Raises RefusedInputError for a folder without such runs, and for an `out` that cannot be written.
@@ -196,68 +192,9 @@ def targets_part(records: RecordFile) -> _Part:
     )
 
 
-def post_training_part(records: RecordFile) -> _Part:
-    """Policies trained by graders."""
-    result = read_post_training(records)
-    rows = policy_table(result)
-    settings = result.settings
-    title = (
-        f"Post-training: {settings.learner}, {settings.world.n_prompts:,} people, N = {settings.n_samples:,}"
-    )
-    charts = [post_training_chart(result), stated_policy_chart(rows)]
-    table = PageTable(
-        "Every finished policy at every target, on prompts it was not trained on",
-        (
-            "policy",
-            "graded at t",
-            "trained on t",
-            "points",
-            "rule: answer above t",
-            "IDK",
-            "hallucinations",
-            "− base",
-            "right of answered",
-            "δ",
-        ),
-        [
-            (
-                row.policy,
-                f"{row.target:g}",
-                "" if row.policy == BASE else ("yes" if row.is_trained_on else "no"),
-                *map(
-                    over,
-                    (
-                        row.points,
-                        row.rule_points,
-                        row.idk,
-                        row.wrong,
-                        row.wrong_change,
-                        row.accuracy,
-                        row.delta,
-                    ),
-                ),
-            )
-            for row in rows
-        ],
-        note=(
-            f"Mean over {settings.rounds} worlds, 95 % Student-t intervals in brackets; within a world everything is "
-            "a sum over all answers. Rule: the base's likeliest answer iff its confidence exceeds t, untrained."
-        ),
-    )
-    return _Part(
-        Finding(title, _post_training_headline(result), _post_training_sentences(result)),
-        [PageSection(title, (), [page_figure(chart) for chart in charts], [table])],
-        charts,
-        asdict(settings),
-        result.versions,
-        [{"run": "post-train"} | asdict(point) for point in result.points],
-    )
-
-
 READERS = {
     grading.RECORDS_PATTERN: grading_part,
     stated_targets.RECORDS_PATTERN: targets_part,
-    post_training.RECORDS_PATTERN: post_training_part,
 }
 """records → what they give to the page"""
 
@@ -339,43 +276,6 @@ def _targets_sentences(result: StatedTargetsResult) -> list[str]:
     return said
 
 
-def _post_training_headline(result: PostTrainingResult) -> str:
-    rows = policy_table(result)
-    base, binary = row_of(rows, BASE, 0.0), row_of(rows, BINARY, 0.0)
-    if base is None or binary is None:
-        return "Not finished."
-    return (
-        f"Binary grading takes “I do not know” from {_percent(base.idk)} to {_percent(binary.idk)} of the prompts, and "
-        f"hallucinations from {_percent(base.wrong)} to {_percent(binary.wrong)}."
-    )
-
-
-def _post_training_sentences(result: PostTrainingResult) -> list[str]:
-    rows = policy_table(result)
-    told = [row for row in rows if row.policy == STATED]
-    said = []
-    if told:
-        kept = [row for row in told if row.keeps_its_word is not False]
-        said.append(
-            f"One policy that is told the target is right at least as often as t at {len(kept)} of {len(told)} "
-            f"targets, {sum(not row.is_trained_on for row in told)} of which it was never trained on."
-        )
-        last = told[-1]
-        said.append(
-            f"Told t = {last.target:g} it says IDK to {over(last.idk)} of the prompts and errs in {over(last.wrong)}."
-        )
-    base, binary = row_of(rows, BASE, 0.0), row_of(rows, BINARY, 0.0)
-    if base and binary:
-        said.append(
-            f"Hallucinations under binary grading, minus the base, by world: {over(binary.wrong_change)}; right of "
-            f"the answered: {over(base.accuracy)} before, {over(binary.accuracy)} after."
-        )
-        said.append(
-            f"δ against the data: {over(base.delta)} before, {over(binary.delta)} after binary grading."
-        )
-    return said
-
-
 def _rule_section() -> PageSection:
     return PageSection(
         "The rule",
@@ -451,19 +351,6 @@ def score(summary: GradeSummary) -> str:
     return signed(summary.score.mean, summary.score.interval)
 
 
-def over(found: OverWorlds) -> str:
-    """A mean over worlds with its interval."""
-    if found.mean is None:
-        return MISSING
-    if found.interval is None:
-        return _number(found.mean)
-    return f"{_number(found.mean)} [{_number(found.interval.low)}, {_number(found.interval.high)}]"
-
-
-def _percent(found: OverWorlds) -> str:
-    return MISSING if found.mean is None else f"{100 * found.mean:.1f} %"
-
-
 def change(found: PairedDifference | None) -> str:
     """A paired difference in points of a percent."""
     if found is None:
@@ -475,8 +362,3 @@ def change(found: PairedDifference | None) -> str:
 def signed(value: float, interval: Interval) -> str:
     """Points with their sign and interval."""
     return f"{value:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]".replace("-", "−")
-
-
-def _number(value: float) -> str:
-    written = f"{value:.3f}"
-    return written.lstrip("-") if float(written) == 0 else written.replace("-", "−")

@@ -10,8 +10,9 @@ from hallulab.errors import RefusedInputError
 from hallulab.experiments.facts import read_runs, records_path, run_facts
 from hallulab.experiments.facts_measure import draw_facts
 from hallulab.experiments.facts_run import FactsSettings, LearnerPoint, SizePoint, WorldPoint
-from hallulab.experiments.facts_summary import FactsResult, over_worlds
+from hallulab.experiments.facts_summary import FactsResult
 from hallulab.experiments.facts_training import train_facts_qwen
+from hallulab.experiments.over_worlds import over_worlds
 from hallulab.models.facts_qwen import FactsQwenSettings
 from hallulab.records import RecordFile
 from hallulab.theory.is_it_valid import reduction
@@ -125,7 +126,7 @@ def test_missing_values_are_counted_not_averaged():
 
 
 def test_the_network_learns_what_it_sees_and_its_answers_are_a_distribution():
-    facts, counts = draw_facts(replace(TINY, n_samples=400), 0)
+    facts, counts = draw_facts(TINY.world, 400, 0)
     settings = replace(TINY_QWEN, epochs=10)
     epochs = list(train_facts_qwen(facts, counts, settings, seed=0))
     first, last = epochs[0].learned, epochs[-1].learned

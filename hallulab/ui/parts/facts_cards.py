@@ -10,7 +10,7 @@ from hallulab.experiments.facts_measure import FactCard, FactsPlay
 from hallulab.experiments.facts_run import FREQUENCIES, QWEN, LearnerPoint, WorldPoint
 from hallulab.models.fact_learners import Learned
 from hallulab.reports.facts_figures import LEARNER_TITLES
-from hallulab.reports.facts_report import LEARNER_NOTES
+from hallulab.reports.facts_tables import LEARNER_NOTES
 from hallulab.reports.figures import INSIDE, NEUTRAL, OUTSIDE, STATE_COLOURS
 from hallulab.reports.numbers import decimal
 from hallulab.theory.arbitrary_facts import FirstSize
