@@ -75,8 +75,10 @@ def test_learners_and_worlds_can_be_added(tmp_path):
     list(run_facts(less, records=records))
     more = replace(TINY, learners=("memoriser", "bigram"), rounds=2)
     list(run_facts(more, records=records))
-    table = read_runs(tmp_path)[0].table
-    assert [(row.learner, row.n_worlds) for row in table] == [("memoriser", 2), ("bigram", 2)]
+    list(run_facts(less, records=records))  # asked again for less: what is there is what counts
+    result = read_runs(tmp_path)[0]
+    assert [(row.learner, row.n_worlds) for row in result.table] == [("memoriser", 2), ("bigram", 2)]
+    assert (result.settings.rounds, result.settings.learners) == (2, ("memoriser", "bigram"))
 
 
 def test_records_of_other_settings_are_refused(run):
@@ -109,6 +111,11 @@ def test_the_summary_averages_over_worlds(run):
     assert (row.learner, row.err.n, row.err.mean) == ("memoriser", 2, pytest.approx(np.mean(errs)))
     assert row.n_violated == dict.fromkeys(row.n_violated, 0)
     assert row.largest_delta_gap < 1e-9
+    assert row.slope.mean == pytest.approx(row.delta.mean, abs=1e-12)
+    worlds = [point for point in points if isinstance(point, WorldPoint)]
+    assert row.paper_upper_bound.mean == pytest.approx(np.mean([one.paper_upper_bound for one in worlds]))
+    assert result.table[1].paper_upper_bound is None
+    assert set(result.table[1].n_silent) == {"bound", "sharp_bound", "paper_lower_bound", "sharp_lower_bound"}
     assert [row.epoch for row in result.training] == [0, 1, 2, 3, 5, 8]
     sizes = [p for p in points if isinstance(p, SizePoint) and p.n_samples == 1_000]
     assert next(s for s in result.sizes if s.n_samples == 1_000).err == pytest.approx(
