@@ -18,13 +18,14 @@ from hallulab.experiments.checkpoint_log import AskedModel, CheckpointLog, asked
 from hallulab.experiments.poor_models import FILE_NAME as POOR_MODELS_FILE
 from hallulab.models.qwen import LoadedQwen
 from hallulab.records import RecordFile, library_versions
+from hallulab.scoring.job_progress import taking_turns
 
 RECORDS_PATTERN = "iiv-*.jsonl"
 MAY_GROW = ("checkpoints",)
 DEFAULT_SETS = ("misconceptions", "open_ended", "known_answers", "birthdays")
 """what ships with the project"""
-SCORED_AT_ONCE = 2_000
-"""wordings between two records, about"""
+SCORED_AT_ONCE = 500
+"""wordings between two steps, about: a page can stop only there"""
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ class IivStep:
     """questions, times checkpoints"""
     n_total: int
     result: IivResult | None = None
-    """of the last step"""
+    """what there is so far; None while the device is waited for"""
 
 
 def run_iiv(
@@ -110,7 +111,7 @@ def run_iiv(
     records: RecordFile | None = None,
     questions_path: Path | str | None = None,
 ) -> Generator[IivStep]:
-    """Score every answer of every question under every checkpoint; the last step holds the result. Close it to stop.
+    """Score every answer of every question under every checkpoint, step by step; close it to stop.
 
     Holds the engine's device queue while it works.
 
@@ -131,7 +132,9 @@ def run_iiv(
     )
     log = _Log(settings, asked, records)
     n_total = len(names) * len(asked)
-    with engine.job("Is-It-Valid"):
+    with engine.enter("Is-It-Valid") as ticket:
+        for waiting in taking_turns(ticket):
+            yield IivStep(waiting.message, 0, n_total)
         for place, name in enumerate(names):
             qwen = engine.qwen(name)
             log.keep_model(AskedModel(name, qwen.name, qwen.sha256, name == engine.preset.words.base_name))
@@ -140,7 +143,7 @@ def run_iiv(
             for batch in _batches(left):
                 log.keep(_scored(qwen, name, batch))
                 n_done += len(batch)
-                yield IivStep(name, n_done, n_total)
+                yield IivStep(name, n_done, n_total, log.result(names))
     yield IivStep("done", n_total, n_total, log.result(names))
 
 
@@ -244,7 +247,7 @@ class _Log(CheckpointLog):
         return IivResult(
             replace(self._settings, checkpoints=tuple(names)),
             self._questions,
-            tuple(self.models[name] for name in names),
+            tuple(self.models[name] for name in names if name in self.models),
             {key: one for key, one in self.scores.items() if key[0] in names},
             library_versions(),
         )

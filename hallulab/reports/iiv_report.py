@@ -24,6 +24,7 @@ from hallulab.reports.iiv_sentences import (
     iiv_headline,
     iiv_sentences,
     sets_sentences,
+    shown_view,
 )
 from hallulab.reports.iiv_tables import calibration_tables, points_csv, ratio_table, reduction_tables
 from hallulab.reports.page import Finding, Page, PageSection, PageTable, Receipt, page_html
@@ -114,7 +115,7 @@ def iiv_page(results: Sequence[IivResult], poor: PoorModels | None, record_paths
 def _calibration_section(rows: Sequence[CalibrationRow], curves: Sequence[RescalingCurve]) -> PageSection:
     charts = []
     for question_set in dict.fromkeys(row.question_set for row in rows):
-        view = "is_it_valid" if question_set == "known_answers" else "likeliest"
+        view = shown_view(question_set)
         charts.append(
             reliability_chart([r for r in rows if (r.question_set, r.view) == (question_set, view)])
         )

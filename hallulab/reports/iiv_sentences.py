@@ -110,6 +110,12 @@ def _demand(row: IivRow) -> str:
     return f"Theorem 1 asks for at least {percent(best)}."
 
 
+def shown_view(question_set: str) -> str:
+    """The view of calibration to be drawn for a question set."""
+    # where every wording is one answer, the likeliest wording is valid more often than it is likely
+    return "is_it_valid" if question_set == "known_answers" else "likeliest"
+
+
 def sets_sentences(rows: Sequence[IivRow]) -> list[str]:
     sets = dict.fromkeys(row.question_set for row in rows)
     return [

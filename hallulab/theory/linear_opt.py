@@ -20,6 +20,8 @@ N_ANGLES, N_SHARES = 64, 4
 """boxes at the beginning: angles of u, and shares s = ρ/(1 + ρ) in [0, 1]"""
 BOXES_AT_ONCE = 64
 SPLIT_AT_ONCE = 1_000
+MAX_BOXES = 10_000
+"""where a search ends that does not come to its end: the bracket is then wider, and no less true"""
 ANGLE_OF_SHARE = 0.3
 """a box is cut along s while it is longer there than in angle, in these units: found to need fewest boxes"""
 SMALLEST = 1e-6
@@ -42,13 +44,13 @@ class OptBracket:
     """boxes of models that were bounded"""
 
 
-def linear_opt(points: Values, *, within: float = 0.0, max_boxes: int = 100_000) -> OptBracket:
+def linear_opt(points: Values, *, within: float = 0.0, max_boxes: int = MAX_BOXES) -> OptBracket:
     """The least Is-It-Valid error of all linear scores of the plane, at any sharpness and threshold.
 
     Args:
         points: of every prompt, the valid one first, shape (n_prompts, C, 2); prompts are equally likely.
         within: how far apart the ends of the bracket may stay.
-        max_boxes: where the search ends in any case.
+        max_boxes: about where the search ends in any case.
 
     Raises RefusedInputError for points of another shape, or a bracket that is no width.
     """

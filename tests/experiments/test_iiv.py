@@ -82,8 +82,8 @@ def test_scores_are_the_log_likelihoods_of_all_wordings(engine):
 def test_a_finished_run_is_read_and_a_killed_one_goes_on(engine, finished, tmp_path):
     records, result = finished
     again = list(run_iiv(engine, SETTINGS, records=records))
-    assert len(again) == 1  # nothing was left to score
-    assert again[0].result.scores == result.scores
+    assert [step.n_done for step in again] == [0, 10]  # nothing was left to score
+    assert again[-1].result.scores == result.scores
     assert read_runs(records.path.parent)[0].scores == result.scores
     lines = records.path.read_text().splitlines()
     torn = RecordFile(tmp_path / records.path.name)
@@ -102,6 +102,7 @@ def test_checkpoints_may_be_added_but_nothing_else_changed(engine, finished, tmp
     assert len(list(run_iiv(engine, more, records=copy))[-1].result.models) == 3
     with pytest.raises(RefusedInputError, match="another n_questions, questions"):
         next(run_iiv(engine, replace(SETTINGS, n_questions=4), records=copy))
+    assert engine.queue.holder is None
     assert [model.checkpoint for model in result.models] == ["base", "epoch-2"]
 
 
