@@ -65,10 +65,9 @@ def stated_policy_chart(rows: Sequence[PolicyRow]) -> Chart:
 
 
 def policy_reliability_chart(rows: Sequence[PolicyCalibration]) -> Chart:
-    """Reliability of the base, of the policy of binary grading, and of policies of targets: before and after."""
-    chosen = shown_policies(rows)
-    colours = {BASE: INSIDE, BINARY: OUTSIDE}
-    later = iter((*STATE_COLOURS, NEUTRAL))
+    """Reliability before training, after binary grading, and of the policy that is told the highest trained target."""
+    colours = {BASE: INSIDE, BINARY: OUTSIDE, STATED: TOLD}
+    chosen = [row for row in shown_policies(rows) if row.policy in colours]
     series = [Series("calibrated", [0.0, 1.0], [0.0, 1.0], NEUTRAL, "dashed")]
     for row in chosen:
         bins = [one for one in row.bins if one.confidence.mean is not None]
@@ -77,7 +76,7 @@ def policy_reliability_chart(rows: Sequence[PolicyCalibration]) -> Chart:
                 policy_title(row.policy, row.target),
                 [one.confidence.mean or 0.0 for one in bins],
                 [one.accuracy for one in bins],
-                colours.get(row.policy) or next(later),
+                colours[row.policy],
                 "point",
             )
         )

@@ -113,11 +113,11 @@ def _judging_tiles(point: LearnerPoint) -> str:
         (
             "Wrong when judging",
             percent(point.err_iiv),
-            "err_iiv: half the answers are true, half false",
+            "err_iiv: told apart, half true, half false dates",
             INSIDE,
         ),
         (
-            "Theorem 1 then allows",
+            "Theorem 1 demands",
             _at_least(point.bound),
             f"2 · err_iiv − {size} − δ; {_beside_truth(point.bound, point.err)}",
             STATE_COLOURS[0],
@@ -129,7 +129,7 @@ def _judging_tiles(point: LearnerPoint) -> str:
             STATE_COLOURS[3],
         ),
         (
-            "Not calibrated by δ",
+            "δ: off calibration by",
             decimal(point.delta),
             f"as the slope of the rescaled loss: {decimal(abs(point.loss_slope))}",
             NEUTRAL,

@@ -42,7 +42,7 @@ def compare_learners(trained: Trained | None, *chosen: Any) -> tuple[Any, Any]:
     table = bounds_table(result)
     body = [[escape(cell) for cell in row] for row in table.rows]
     note = f'<p class="hl-note">{escape(table.note)}{_left_out(result)}</p>'
-    figure = chart_figure(bounds_chart(result)).update_yaxes(tickformat=".0%")
+    figure = chart_figure(bounds_chart(result)).update_yaxes(tickformat=".0%").update_layout(height=540)
     return table_html([escape(title) for title in table.header], body) + note, shown_plot(figure)
 
 

@@ -31,13 +31,23 @@ from hallulab.ui.session import DEVICE, Session
 TRUTHFULQA = "truthfulqa"
 FIRST_SET = "birthdays"
 LEAST_QUESTIONS, MOST_QUESTIONS, FIRST_QUESTIONS = 5, 100, 20
-TITLE = "Does a real model obey? Judge and be judged (Is-It-Valid)"
+TITLE = "Does it hold for a real language model? (Is-It-Valid)"
 NOTE = """
 <p class="hl-note">A language model of this preset gets questions with listed answers, some valid and some wrong. Two
 things are computed, not sampled: how often it would <b>say</b> a wrong one, and how often it <b>misjudges</b> an answer
 when it only has to tell valid from wrong. Theorem 1 says that the first is at least about twice the second, less some
 corrections.</p>
 """
+TABLE_NOTE = {
+    "likeliest": """
+<p class="hl-note"><b>Can its confidence be believed?</b> Sure: how likely it finds its likeliest listed answer; valid:
+how often that answer is valid. ECE is the average gap between the two, MCE the largest.</p>
+""",
+    "is_it_valid": """
+<p class="hl-note"><b>Can its confidence be believed?</b> Sure: how sure it must be that an answer is valid; valid: how
+often it is. ECE is the average gap between the two, MCE the largest.</p>
+""",
+}
 BEFORE_FIRST = "How often the model errs, and the least that Theorem 1 allows, appears here."
 Frame = tuple[Any, ...]
 """card, figure, table, result"""
@@ -139,7 +149,7 @@ def bound_line(row: IivRow) -> str:
     )
     return (
         f"Theorem 1: err ≥ 2 · err_iiv − |V|/|E| − δ = {terms} = <b>{says}</b>; measured {decimal(row.err.value)}. "
-        f"Sharper form: err ≥ {decimal(row.sharp_bound.value)}."
+        f"Sharper form: {_sharper(row)}."
     )
 
 
@@ -150,7 +160,7 @@ def calibration_html(row: CalibrationRow) -> str:
         *(_measured(one, as_percent=True) for one in (row.confidence, row.accuracy)),
         *(_measured(one, as_percent=False) for one in (row.ece, row.mce, row.brier, row.log_loss)),
     ]
-    return table_html(header, [cells])
+    return TABLE_NOTE[row.view] + table_html(header, [cells])
 
 
 def build_iiv_panel(session: Session) -> None:
@@ -181,9 +191,8 @@ def build_iiv_panel(session: Session) -> None:
             start = gr.Button("Judge it", variant="primary", scale=3, min_width=160)
             stop = gr.Button("Stop judging", variant="stop", scale=1, min_width=120, interactive=False)
         card = gr.HTML(idle_card(BEFORE_FIRST))
-        with gr.Row():
-            figure = gr.Plot(show_label=False, visible=False, min_width=320)
-            table = gr.HTML(min_height=0)
+        table = gr.HTML(min_height=0)
+        figure = gr.Plot(show_label=False, visible=False)
     question_set.input(set_note, question_set, about, **UNQUEUED)
     starting = start.click(lambda: (stop_enabled(True), None), None, [stop, result], **UNQUEUED)
     judging = starting.then(
@@ -204,6 +213,11 @@ def set_note(question_set: str) -> str:
 
 def _path(session: Session, settings: IivSettings) -> str | None:
     return session.truthfulqa if settings.question_set == TRUTHFULQA else None
+
+
+def _sharper(row: IivRow) -> str:
+    bound = row.sharp_bound.value
+    return f"err ≥ {decimal(bound)}" if (bound or 0.0) > 0 else "silent"
 
 
 def _questions(n: int) -> str:

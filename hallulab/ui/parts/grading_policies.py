@@ -22,8 +22,7 @@ and log loss are smaller for honest confidence.</p>
 
 def policies_card(rows: Sequence[PolicyRow], calibrations: Sequence[PolicyCalibration]) -> str:
     """What binary grading did, and what stated targets did instead."""
-    tone = OUTSIDE if binary_hurts(rows) else NEUTRAL
-    text = "✕ Binary grading taught it to guess" if binary_hurts(rows) else "? Binary grading changed little"
+    tone, text = _verdict(rows)
     return (
         f'<div class="hl-card" role="status" style="--hl-tone:{tone}"><span class="hl-pill" style="--hl-tone:{tone}">'
         f'{text}</span><p class="hl-sentence">{policies_sentence(rows)} '
@@ -78,24 +77,21 @@ def calibrations_table(rows: Sequence[PolicyCalibration]) -> str:
     return table_html(header, body)
 
 
-def binary_hurts(rows: Sequence[PolicyRow]) -> bool:
-    """Whether binary grading led to less abstention and more hallucinations."""
+def _verdict(rows: Sequence[PolicyRow]) -> tuple[str, str]:
+    """What binary grading did, as a colour and a few words."""
     base, binary = row_of(rows, BASE, 0.0), row_of(rows, BINARY, 0.0)
-    if base is None or binary is None:
-        return False
-    idk, wrong = (
-        (binary.idk.mean or 0.0) - (base.idk.mean or 0.0),
-        (binary.wrong.mean or 0.0) - (base.wrong.mean or 0.0),
-    )
-    return idk < 0 < wrong
+    if base is None or binary is None or (binary.idk.mean or 0.0) >= (base.idk.mean or 0.0):
+        return NEUTRAL, "? Binary grading changed little"
+    if (binary.wrong.mean or 0.0) > (base.wrong.mean or 0.0):
+        return OUTSIDE, "✕ Binary grading taught it to guess"
+    return NEUTRAL, "? It stopped saying “I do not know”, and errs no more often"
 
 
 def policies_table(rows: Sequence[PolicyRow]) -> str:
     """Base, binary and told policies at the named targets."""
-    titles = {BASE: "before training", BINARY: "binary grading", STATED: "told t"}
     body = [
         [
-            titles[row.policy] + (f", t = {row.target:g}" if row.policy == STATED else ""),
+            policy_title(row.policy, row.target),
             _measured(row.idk),
             _measured(row.wrong),
             _measured(row.accuracy),

@@ -152,9 +152,8 @@ def build_policies_panel(session: Session) -> None:
             learned = gr.Plot(show_label=False, visible=False, min_width=320)
             told = gr.Plot(show_label=False, visible=False, min_width=320)
         table = gr.HTML()
-        with gr.Row():
-            reliability = gr.Plot(show_label=False, visible=False, min_width=320)
-            calibration = gr.HTML(min_height=0)
+        calibration = gr.HTML(min_height=0)
+        reliability = gr.Plot(show_label=False, visible=False)
     learner.input(base_note, learner, who, **UNQUEUED)
     shown = [card, learned, told, reliability, table, calibration]
     starting = start.click(lambda: (stop_enabled(True), None), None, [stop, result], **UNQUEUED)

@@ -84,8 +84,8 @@ def test_theorem_1_and_both_ways_of_delta_stand_beside_the_chosen_learner():
         point = play_facts(small_settings(learner)).learners[learner]
         assert f"Wrong when judging{100 * point.err_iiv:.1f} %" in said
         bound = f"≥ {100 * point.bound:.1f} %" if point.bound > 0 else "silent"
-        assert f"Theorem 1 then allows{bound}" in said
-        assert f"Not calibrated by δ{point.delta:.3f}" in said
+        assert f"Theorem 1 demands{bound}" in said
+        assert f"δ: off calibration by{point.delta:.3f}" in said
         assert f"as the slope of the rescaled loss: {abs(point.loss_slope):.3f}" in said
 
 

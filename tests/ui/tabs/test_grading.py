@@ -7,8 +7,14 @@ import numpy as np
 import pytest
 
 from hallulab.data.target_prompts import target_sentence
-from hallulab.experiments.post_training_run import BINARY, CROWDED, LEARNERS
-from hallulab.experiments.post_training_summary import calibration_of, policy_calibrations, policy_table
+from hallulab.experiments.over_worlds import over_worlds
+from hallulab.experiments.post_training_run import BASE, BINARY, CROWDED, LEARNERS
+from hallulab.experiments.post_training_summary import (
+    PolicyRow,
+    calibration_of,
+    policy_calibrations,
+    policy_table,
+)
 from hallulab.models.facts_qwen import FactsQwenSettings
 from hallulab.scoring.answer_file import GivenAnswer
 from hallulab.scoring.grading import grade_all
@@ -254,6 +260,18 @@ def test_the_small_network_is_a_base_on_the_page_and_not_for_ever(session, monke
     assert "the network reads, epoch 1 of 2" in frames[1][0]
     assert frames[-1][-1].n_worlds == 1
     assert "lower one" in refusal(lambda: list(train_policies(session, "qwen", 50_000, 10, 0)))
+
+
+def test_the_verdict_tells_guessing_from_erring():
+    def card(idk, wrong):
+        share = {"before": over_worlds([0.2]), "idk": over_worlds([idk]), "wrong": over_worlds([wrong])}
+        base = PolicyRow(BASE, 0.0, False, *[share["before"]] * 9)
+        binary = replace(base, policy=BINARY, idk=share["idk"], wrong=share["wrong"])
+        return policies_card([base, binary], [])
+
+    assert "taught it to guess" in card(0.0, 0.3)
+    assert "errs no more often" in card(0.0, 0.1)
+    assert "changed little" in card(0.2, 0.3)
 
 
 @pytest.mark.parametrize("learner", LEARNERS)
