@@ -50,6 +50,7 @@ from hallulab.ui.parts.coin_training import (
     visitor_settings,
 )
 from hallulab.ui.parts.controls import UNQUEUED, random_seed, stop_enabled, wire_stop
+from hallulab.ui.parts.endpoints import serve_endpoint
 from hallulab.ui.parts.errors import shown_to_visitor
 from hallulab.ui.parts.progress import idle_card
 from hallulab.ui.session import DEVICE, Session
@@ -308,8 +309,8 @@ def build_coins_tab(session: Session) -> CoinsTab:
         )
         drawing.success(None, file, None, js=SAVE_SCRIPT, **UNQUEUED)
     forget.click(lambda: ((), *shown_runs(())), None, [runs, runs_html, runs_plot, forget], **UNQUEUED)
-    gr.api(flip_coins, api_name="flip_coins")
-    gr.api(train_endpoint(session), api_name="train_coins", concurrency_id=DEVICE, concurrency_limit=1)
+    serve_endpoint(flip_coins, "flip_coins")
+    serve_endpoint(train_endpoint(session), "train_coins", on_device=True)
     return CoinsTab(coins, result)
 
 

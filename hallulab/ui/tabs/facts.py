@@ -12,6 +12,7 @@ from hallulab.models.fact_learners import EXACT_LEARNERS
 from hallulab.records import as_plain
 from hallulab.ui.parts.ask_words import WORDS_SCRIPT
 from hallulab.ui.parts.controls import UNQUEUED, random_seed
+from hallulab.ui.parts.endpoints import serve_endpoint
 from hallulab.ui.parts.errors import shown_to_visitor
 from hallulab.ui.parts.facts_cards import learner_choices, world_sentence
 from hallulab.ui.parts.facts_compare import build_compare_panels
@@ -38,7 +39,7 @@ from hallulab.ui.parts.facts_play import (
 from hallulab.ui.parts.facts_poor import build_poor_panel
 from hallulab.ui.parts.facts_slider import factor_slider
 from hallulab.ui.parts.facts_training import build_network_panel
-from hallulab.ui.session import DEVICE, Session
+from hallulab.ui.session import Session
 
 DEFAULTS = FactsSettings()
 FIRST_LEARNER = "memoriser"
@@ -178,8 +179,8 @@ def build_facts_tab(session: Session) -> FactsTab:
     choosing.success(show_facts, inputs, panels, **UNQUEUED)
     new_seed.click(random_seed, None, seed, **UNQUEUED).success(show_facts, inputs, panels, **UNQUEUED)
     people.click(clicked_fact, [trained, *chosen], [about, dates, fact], **UNQUEUED)
-    gr.api(facts, api_name="facts")
-    gr.api(iiv_endpoint(session), api_name="iiv", concurrency_id=DEVICE, concurrency_limit=1)
+    serve_endpoint(facts, "facts")
+    serve_endpoint(iiv_endpoint(session), "iiv", on_device=True)
     return FactsTab(fact)
 
 
