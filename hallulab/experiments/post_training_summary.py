@@ -19,6 +19,10 @@ KEPT, BROKEN, UNDECIDED, SILENT = "kept", "broken", "not decided", "never answer
 """whether a policy's answers are right at least as often as t"""
 
 
+RESOLUTION = 1e-9
+"""changes of the ECE that differ by less differ by rounding alone"""
+
+
 @dataclass(frozen=True)
 class PolicyRow:
     """One finished policy, graded at one target on prompts that it was not trained on."""
@@ -190,7 +194,7 @@ def _calibration(points: Sequence[CalibrationPoint], base: dict[int, Calibration
 
 
 def _paired_p(changes: Sequence[float]) -> float | None:
-    """Student's test that changes are 0 on average; None with fewer than two, or where all are the same."""
-    if len(changes) < 2 or np.ptp(changes) == 0:
+    """Student's test that changes are 0 on average; None with fewer than two, or all alike but rounding."""
+    if len(changes) < 2 or np.ptp(changes) < RESOLUTION:
         return None
     return float(stats.ttest_1samp(changes, 0.0).pvalue)

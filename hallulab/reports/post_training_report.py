@@ -229,7 +229,8 @@ def calibration_page_table(result: PostTrainingResult) -> PageTable:
         ],
         note=(
             "A statement is an answer other than IDK; its confidence is how likely the policy is to give it when it "
-            "answers, and it counts as often as it is given. Exact within a world, over all prompts it was not trained "
+            "answers, and it counts as often as it is given. What is no answer at all counts as wrong above and is "
+            "left out here. Exact within a world, over all prompts it was not trained "
             f"on; mean over {result.n_worlds} worlds, 95 % Student-t intervals. Ten bins; MCE looks at bins with at "
             f"least 0.1 % of the answers. p: paired t-test over worlds, corrected for all {n_tested} comparisons. A "
             "dash: it never answers, or there are too few worlds."

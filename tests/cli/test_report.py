@@ -1,5 +1,6 @@
 import json
 import shutil
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,9 @@ from hallulab.cli.coins import coins
 from hallulab.cli.facts import facts
 from hallulab.cli.report import WRITERS, report
 from hallulab.errors import RefusedInputError
+from hallulab.experiments import coins as coins_records
+from hallulab.experiments import facts as facts_records
+from hallulab.experiments import facts_audit_run, grading, iiv, poor_models, post_training, stated_targets
 from hallulab.reports.written import WrittenReport
 
 
@@ -63,6 +67,17 @@ def test_several_kinds_of_run_get_a_page_each(run, tmp_path, capsys, monkeypatch
     said = capsys.readouterr().out
     assert f"Wrote {tmp_path / 'pages' / 'mine-facts' / 'mine.html'} about facts." in said
     assert "Not reported: words, " in said
+
+
+def test_every_record_file_is_of_one_kind():
+    leave = (coins_records, facts_records, facts_audit_run, grading, stated_targets, post_training, iiv)
+    for module in leave:
+        name = module.RECORDS_PATTERN.replace("*", "one")
+        kinds = [
+            kind for kind, (patterns, _) in WRITERS.items() if any(fnmatch(name, one) for one in patterns)
+        ]
+        assert len(kinds) == 1, (name, kinds)
+    assert fnmatch(poor_models.FILE_NAME, WRITERS["iiv"][0][0])
 
 
 def test_no_folder_is_refused(tmp_path):
