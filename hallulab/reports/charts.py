@@ -15,7 +15,14 @@ from hallulab.reports.figures import NEUTRAL, styled
 from hallulab.reports.page import PageFigure
 from hallulab.reports.static_figures import PNG_DPI, STYLE
 
-Mark = Literal["line", "dashed", "dotted", "point", "tick", "bar"]
+Mark = Literal["line", "dashed", "dotted", "point", "tick", "up", "down", "bar"]
+SIGNS = {
+    "point": ("circle", "o"),
+    "tick": ("line-ew", "_"),
+    "up": ("triangle-up", "^"),
+    "down": ("triangle-down", "v"),
+}
+"""of marks without a line: plotly's and matplotlib's"""
 DASHES = {"line": ("solid", "-"), "dashed": ("dash", "--"), "dotted": ("dot", ":")}
 HEIGHT_PX, PX_PER_IN, WIDTH_IN = 440, 92.0, 6.6
 
@@ -82,9 +89,12 @@ def chart_figure(chart: Chart) -> go.Figure:
             line = {"color": series.colour, "dash": DASHES[series.mark][0], "width": 2}
             figure.add_scatter(**common, mode="lines", line=line)
         else:
-            symbol = "line-ew" if series.mark == "tick" else "circle"
-            marker = {"color": series.colour, "symbol": symbol, "size": 22 if series.mark == "tick" else 9}
-            marker["line"] = {"color": series.colour, "width": 3 if series.mark == "tick" else 0}
+            is_tick = series.mark == "tick"
+            marker = {
+                "color": series.colour, "symbol": SIGNS[series.mark][0],
+                "size": 22 if is_tick else 9 if series.mark == "point" else 11,
+            }  # fmt: skip
+            marker["line"] = {"color": series.colour, "width": 3 if is_tick else 0}
             figure.add_scatter(**common, mode="markers", marker=marker)
     if chart.marked_x is not None:
         figure.add_vline(chart.marked_x, line={"color": NEUTRAL, "dash": "dot", "width": 1})
@@ -200,7 +210,7 @@ def _draw_series(axes: Axes, series: Series, x: np.ndarray, *, bar_width: float)
     elif series.mark == "tick":
         axes.plot(x, y, "_", color=series.colour, markersize=16, markeredgewidth=2.4, label=name)
     else:
-        axes.plot(x, y, "o", color=series.colour, markersize=6, label=name)
+        axes.plot(x, y, SIGNS[series.mark][1], color=series.colour, markersize=6, label=name)
 
 
 def _places(chart: Chart, series: Series) -> np.ndarray:
