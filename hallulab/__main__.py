@@ -10,7 +10,13 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 from hallulab.cli.main import app, main
-from hallulab.cli.world import AdaptersOption, UnetsOption, preset_from_environment
+from hallulab.cli.world import (
+    AdaptersOption,
+    UnetsOption,
+    home_from_environment,
+    preset_from_environment,
+    truthfulqa_path,
+)
 
 
 @app.command("app")
@@ -19,7 +25,7 @@ def start_app(unets: UnetsOption = None, adapters: AdaptersOption = None) -> Non
     preset = preset_from_environment(unets=unets, adapters=adapters)
     from hallulab.ui.app import serve  # the other commands need no web server
 
-    serve(preset)
+    serve(preset, truthfulqa=truthfulqa_path(), home=home_from_environment())
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ def test_a_value_of_its_type_passes(declared, value, expected):
         (int, True, "expected it as a whole number, got True"),
         (float, "0.5", "expected it as a number, got '0.5'"),
         (float, float("nan"), "expected it as a number, got nan"),
-        (list[str] | None, "cat", r"expected it as a list of texts or null, got 'cat': for a single one write \['cat'\]"),
+        (list[str] | None, "cat", r"as a list of texts or null, got 'cat': for a single one write \['cat'\]"),
         (tuple[str, ...], "cat", r"got 'cat': for a single one write \['cat'\]"),
         (list[str], [1, 2], r"expected it as a list of texts, got \[1, 2\]"),
         (list[list[float]], [1.0], r"expected it as a list of lists, got \[1.0\]"),

@@ -57,7 +57,7 @@ def home_from_environment() -> Path:
 
 
 def truthfulqa_path() -> str | None:
-    """The local TruthfulQA CSV that the environment names; None stands for the Hub."""
+    """The TruthfulQA CSV that the environment names, or `hub`; None when it names neither."""
     return os.environ.get(TRUTHFULQA_VARIABLE) or None
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 GRADED_FILE = Path(__file__).with_name("graded_by_hand.jsonl")
 Part = Literal["held_out", "tuned"]
 PARTS: dict[Part, str] = {
-    "held_out": "written by the same hand before the rules were last changed, and not used to change them",
+    "held_out": "written by the same hand before the rules were changed; which of them are missed was not looked at",
     "tuned": "used to change the rules",
 }
 """Part → what the rules know of it."""

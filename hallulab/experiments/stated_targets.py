@@ -22,7 +22,8 @@ from hallulab.data.question_sets import (
 from hallulab.data.target_prompts import OTHER_SENTENCE, targeted_prompt
 from hallulab.engine.core import Engine
 from hallulab.engine.word_batches import answer_batches
-from hallulab.engine.words import GenerationSettings, log_likelihoods
+from hallulab.engine.word_likelihoods import log_likelihoods
+from hallulab.engine.words import GenerationSettings
 from hallulab.errors import RefusedInputError
 from hallulab.models.qwen import LoadedQwen
 from hallulab.records import RecordFile, as_plain, library_versions

@@ -234,7 +234,7 @@ def _missing_sentence(found: Regraded) -> str:
 
 def _standing_cells(standing: Standing) -> tuple[str, str, str, str]:
     if standing.points is None or standing.rank is None:
-        return (MISSING,) * 4
+        return MISSING, MISSING, MISSING, MISSING
     return str(standing.rank), signed(standing.points), behind(standing), p_value(standing.p_holm)
 
 

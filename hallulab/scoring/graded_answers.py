@@ -1,7 +1,7 @@
 """Answers graded once by their words, ready to be scored at any confidence target, as a whole or by who answered."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -56,6 +56,8 @@ class GradedAnswers:
     """Answers graded by their words."""
 
     answers: tuple[GradedAnswer, ...]
+    others_are_wrong: bool = False
+    """whether answers that say no reference were graded as wrong"""
 
     @cached_property
     def is_right(self) -> Mask:
@@ -84,11 +86,9 @@ class GradedAnswers:
 
     @cached_property
     def can_be_wrong(self) -> Mask:
-        """Whether its question lists a wrong answer; without one the rules call nothing wrong."""
-        return np.array(
-            [bool(one.given.incorrect_answers) or one.graded.rule == "other_answer" for one in self.answers],
-            dtype=bool,
-        )
+        """Whether its question lists a wrong answer or any other is wrong; else the rules call nothing wrong."""
+        found = [self.others_are_wrong or bool(one.given.incorrect_answers) for one in self.answers]
+        return np.array(found, dtype=bool)
 
     @cached_property
     def confidence(self) -> NDArray[np.float64]:
@@ -132,11 +132,12 @@ class GradedAnswers:
 
     def of(self, answerer: Answerer) -> "GradedAnswers":
         """The answers of one of them."""
-        return GradedAnswers(tuple(one for one in self.answers if one.answerer == answerer))
+        return replace(self, answers=tuple(one for one in self.answers if one.answerer == answerer))
 
     def where(self, chosen: Mask) -> "GradedAnswers":
         """Some of the answers."""
-        return GradedAnswers(tuple(one for one, kept in zip(self.answers, chosen, strict=True) if kept))
+        kept = tuple(one for one, is_kept in zip(self.answers, chosen, strict=True) if is_kept)
+        return replace(self, answers=kept)
 
     def _has_grade(self, grade: Grade) -> Mask:
         return np.array([one.grade == grade for one in self.answers], dtype=bool)
@@ -158,5 +159,6 @@ def grade_all(answers: Sequence[GivenAnswer], *, others_are_wrong: bool = False)
                 ),
             )
             for one in answers
-        )
+        ),
+        others_are_wrong,
     )

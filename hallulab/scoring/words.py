@@ -16,7 +16,8 @@ from hallulab.declared_types import with_declared_fields
 from hallulab.densities.hcdr import HcdrFrame, Verdict
 from hallulab.engine.core import Engine
 from hallulab.engine.word_choices import read_tokens, token_ids_of
-from hallulab.engine.words import Answer, AnswerBuilder, GenerationSettings, log_likelihoods, stream_answers
+from hallulab.engine.word_likelihoods import log_likelihoods
+from hallulab.engine.words import Answer, AnswerBuilder, GenerationSettings, stream_answers
 from hallulab.errors import RefusedInputError
 from hallulab.models.qwen import LoadedQwen
 from hallulab.scoring.words_frame import (

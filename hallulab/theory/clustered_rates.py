@@ -117,7 +117,7 @@ def clustered_points(
 def _rate(cases: NDArray[np.bool_], places: NDArray[np.int64]) -> _Rate:
     n = len(cases)
     value = float(cases.mean())
-    residuals = np.bincount(places, weights=cases - value)
+    residuals = np.bincount(places, weights=cases - value).astype(float)
     variance = float((residuals**2).sum()) / n**2
     # all alike: count every question once, as if its answers only repeated each other
     all_alike = n**2 / float((np.bincount(places) ** 2).sum())

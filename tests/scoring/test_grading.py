@@ -148,7 +148,7 @@ def test_answers_that_cannot_be_wrong_are_counted_and_give_no_verdict():
     assert found.n_never_wrong == 20
     assert found.worth == "too few questions"  # 5 graded ones
     closed = grade_all([one.given for one in graded.answers], others_are_wrong=True)
-    assert summarise(closed, 0.75).n_never_wrong == 5  # the right ones
+    assert summarise(closed, 0.75).n_never_wrong == 0
     assert summarise(closed, 0.75).worth == "worse than saying nothing"
     many = grade_all(
         [GivenAnswer(str(n), "?", "Paris" if n < 40 else "London", ("Paris",), ()) for n in range(80)]

@@ -184,7 +184,10 @@ def test_a_longer_or_shorter_answer_does_not_change_the_genuine_samples():
         ({"seed": 1.5}, "expected seed as a whole number, got 1.5"),
         ({"seed": "x"}, "expected seed as a whole number, got 'x'"),
         ({"question": None}, "expected question as a text, got None"),
-        ({"states": "cat"}, r"expected states as a list of texts, got 'cat': for a single one write \['cat'\]"),
+        (
+            {"states": "cat"},
+            r"expected states as a list of texts, got 'cat': for a single one write \['cat'\]",
+        ),
         ({"states": (1, 2)}, "expected states as a list of texts, got"),
         ({"n_samples": 50.5}, "expected n_samples as a whole number, got 50.5"),
         ({"begun": 3}, "expected begun as a list of whole numbers or a text, got 3"),

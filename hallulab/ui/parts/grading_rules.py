@@ -38,7 +38,7 @@ def build_observation_panel() -> None:
         start = gr.Button("Try every grader", size="sm")
         figure = gr.Plot(show_label=False, visible=False)
         caption = gr.HTML()
-    start.click(show_observation, None, [figure, caption], **(UNQUEUED | {"show_progress": "minimal"}))
+    start.click(show_observation, None, [figure, caption], **UNQUEUED)
 
 
 def rules_table(check: RulesCheck) -> str:
