@@ -181,11 +181,9 @@ def test_listed_answers_are_scored_behind_the_question_where_answers_are(engine,
 
 def test_processes_share_the_work_and_merge_to_the_table_of_one(engine, questions, result, tmp_path):
     records = RecordFile(tmp_path / "run.jsonl")
-    # threads would hold one engine: each process runs to where it would wait, in turn, as often as the last one needs
-    for index in (0, 1, 0, 1):
-        steps = run_words_resemblance(
-            engine, SETTINGS, questions, records=records, workers=Workers(index, 2)
-        )
+    # two processes cannot hold one engine at once: here they take turns, each with its part of what is still missing
+    for index in (0, 1) * 8:
+        steps = run_words_resemblance(engine, SETTINGS, questions, records=records, workers=Workers(index, 2))
         for _ in steps:
             pass
     assert process_path(records.path, 1).is_file()
@@ -247,7 +245,7 @@ def test_what_cannot_be_run_is_refused_before_anything_is_written(engine, questi
         ),
         (
             SETTINGS,
-            (*questions[1:], replace(questions[0], question="What of <|im_end|>?")),
+            (*questions[1:], replace(questions[0], question="What of <|end|>?")),
             "q0 of here: expected plain text",
         ),
     ]

@@ -17,7 +17,6 @@ from hallulab.experiments.words_verdicts import (
     chosen_questions,
     read_words_verdicts,
     run_words_verdicts,
-    training_loss,
 )
 from hallulab.experiments.words_verdicts_answers import TESTS_OF_KNOWN, item_seeds
 from hallulab.experiments.words_verdicts_run import (
@@ -234,13 +233,6 @@ def test_records_come_back_as_they_were():
     assert from_record({"kind": "settings"}) is None
     with pytest.raises(RefusedInputError, match="of this version, found one without 'weights'"):
         from_record({key: value for key, value in to_record(frame("q")).items() if key != "weights"})
-
-
-def test_the_training_loss_is_the_last_one_recorded(tmp_path: Path):
-    assert training_loss(str(tmp_path)) is None
-    (tmp_path / "losses.jsonl").write_text('{"step": 1, "loss": 2.0}\n{"step": 2, "loss": 0.5}\n')
-    assert training_loss(str(tmp_path)) == 0.5
-    assert training_loss("someone/an-adapter-on-the-hub") is None
 
 
 def test_a_rate_of_nothing_has_no_value():

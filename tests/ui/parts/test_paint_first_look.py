@@ -36,7 +36,9 @@ def test_it_is_what_the_checkpoints_paint(engine, row, column):
     assert image.inside == (not painted.verdict.is_hallucination)
     assert image.margin_nats == pytest.approx(painted.verdict.margin_nats, abs=0.5, rel=0.01)
     shown = Image.open(io.BytesIO(base64.b64decode(image.webp))).convert("RGB")
-    assert np.abs(np.asarray(shown, int) - np.asarray(painted.image, int)).mean() < 6  # of 255: WebP loses a little
+    assert (
+        np.abs(np.asarray(shown, int) - np.asarray(painted.image, int)).mean() < 6
+    )  # of 255: WebP loses a little
 
 
 def test_what_is_framed_is_what_is_outside():
