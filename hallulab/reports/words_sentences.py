@@ -245,7 +245,9 @@ _GRADE_WORDS = {
 
 
 def _verdicts_headline(summary: VerdictsSummary) -> str:
-    if not summary.checkpoints or all(row.hallucination_rate.value is None for row in summary.checkpoints):
+    if all(row.hallucination_rate.value is None for row in summary.checkpoints):
+        if any(row.withheld.n_true < row.withheld.n for row in summary.questions):
+            return "No checkpoint's answers were judged yet."
         return "No question got a verdict: the scorer does not keep to its hints."
     tuned = [row for row in summary.checkpoints if row.more_than_base is not None]
     rises = sum(_is_rise(row.more_than_base) for row in tuned)
