@@ -118,7 +118,7 @@ def slopes_chart(run: ResemblanceRun) -> Chart:
         v for one in series for ends in (one.low or one.y, one.high or one.y) for v in ends if v is not None
     ]
     names = list(dict.fromkeys(x for one in series for x in one.x if x != ALL))
-    reach = 1.15 * max(map(abs, values), default=1.0)
+    reach = 1.15 * max(map(abs, values), default=0.0) or 1.0  # nothing may have moved at all
     return Chart(
         title=f"Change per epoch of training: {set_title(run.question_set)}, {run.result.settings.variant}",
         caption=(

@@ -28,6 +28,7 @@ from hallulab.experiments.words_verdicts_run import (
 )
 from hallulab.records import RecordFile
 from hallulab.scoring.words_frame import WordsFrameSettings, answer_log_densities, build_words_frame
+from hallulab.theory.intervals import wilson_interval
 from tests.hand_made_verdicts import frame, judged
 
 QUICK = WordsVerdictsSettings(
@@ -236,8 +237,13 @@ def test_records_come_back_as_they_were():
         from_record({key: value for key, value in to_record(frame("q")).items() if key != "weights"})
 
 
-def test_a_rate_of_nothing_has_no_value():
+def test_a_rate_counts_answers_and_its_interval_counts_questions():
     assert rate([]).value is None
-    found = rate([True, False, False, False])
+    found = rate([np.array([True]), np.array([False]), np.array([False]), np.array([False])])
     assert (found.n_true, found.n, found.value) == (1, 4, 0.25)
-    assert found.interval.low < 0.25 < found.interval.high
+    alone = wilson_interval(1, 4)
+    assert (found.interval.low, found.interval.high) == pytest.approx((alone.low, alone.high))
+    # eight answers to each question, all alike: no more is known than from one
+    again = rate([np.full(8, flag) for flag in (True, False, False, False)])
+    assert (again.n_true, again.n) == (8, 32)
+    assert (again.interval.low, again.interval.high) == pytest.approx((alone.low, alone.high))

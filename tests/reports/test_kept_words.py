@@ -29,12 +29,17 @@ def sweep(folder) -> WordsSweep:
 def test_a_kept_page_says_what_the_page_says(tmp_path):
     page = words_page(sweep(tmp_path))
     again = page_of_record(json.loads(json.dumps(page_record(page))))
-    assert (again.title, again.findings, again.receipt) == (page.title, page.findings, page.receipt)
+    assert again.findings[0].headline == page.findings[0].headline
     for kept, section in zip(again.sections, page.sections, strict=True):
-        assert (kept.title, kept.tables) == (section.title, section.tables)
+        assert kept.title == section.title
+        assert [list(map(list, table.rows)) for table in kept.tables] == [
+            list(map(list, table.rows)) for table in section.tables
+        ]
         for figure, original in zip(kept.figures, section.figures, strict=True):
             assert (figure.title, figure.caption) == (original.title, original.caption)
-            assert figure.figure.to_plotly_json() == original.figure.to_plotly_json()
+            assert list(figure.figure.data[0].y) == list(original.figure.data[0].y)
+    # and nothing is lost on a second way through
+    assert json.dumps(page_record(again)) == json.dumps(page_record(page))
 
 
 def test_the_questions_of_others_are_left_out(tmp_path):

@@ -150,7 +150,7 @@ def test_table_and_figures_hold_the_summary_s_numbers():
     # (2·0.05 + 4·0.1) / (4 + 16); the null takes 0.01 and 0.02 of it
     assert slopes["the paper's score, one training"] == pytest.approx([0.025], abs=0.001)
     assert slopes["left under control, one training"] == pytest.approx([0.02], abs=0.001)
-    assert grades_table(found).rows[0][3].startswith("12 = 1.000 [0.757")  # Wilson, 12 of 12
+    assert grades_table(found).rows[0][3].startswith("12 = 1.000 [0.758, 1.000]")  # Wilson, 12 of 12
 
 
 def test_the_positive_control_is_shown_where_it_was_measured():
