@@ -109,7 +109,7 @@ def chart_figure(chart: Chart) -> go.Figure:
     if chart.x_names:
         figure.update_xaxes(type="category", categoryorder="array", categoryarray=list(chart.x_names))
         figure.update_xaxes(range=[-0.5, len(chart.x_names) - 0.5])
-    figure.update_yaxes(title_text=chart.y_title, range=list(chart.y_range))
+    figure.update_yaxes(title_text=chart.y_title, range=list(chart.y_range), exponentformat="none")
     styled(figure, height_px=HEIGHT_PX)
     figure.update_layout(
         barmode="group" if bars else None,
