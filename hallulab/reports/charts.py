@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from hallulab.reports.figures import NEUTRAL, styled
 from hallulab.reports.page import PageFigure
-from hallulab.reports.static_figures import PNG_DPI, STYLE
+from hallulab.reports.stills import PNG_DPI, STYLE
 
 Mark = Literal["line", "dashed", "dotted", "point", "tick", "bar"]
 DASHES = {"line": ("solid", "-"), "dashed": ("dash", "--"), "dotted": ("dot", ":")}

@@ -1,0 +1,132 @@
+"""What another way to train or answer changes in hallucination: over every δ, and split into ties and the rest.
+
+A mean that lies exactly between two counts has to be rounded to one of them, and neither costs more squared error.
+So whatever a way gains on those draws, the rounded mean could gain by breaking its ties towards the likelier count.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hallulab.experiments.coin_events import CoinMoment
+from hallulab.experiments.coin_objectives import OBJECTIVES
+from hallulab.experiments.coin_result import CoinResult
+from hallulab.experiments.coin_settings import CoinSettings
+from hallulab.scoring.coin_exact import estimates, exact_estimator
+from hallulab.scoring.coin_rule import TIE_TOLERANCE_NATS
+from hallulab.scoring.coin_table import Answers, CoinTable, answer_probabilities, scored_table
+from hallulab.theory.simultaneous_bands import CurveBand, simultaneous_band
+
+DELTAS = np.arange(1, 200) / 200
+"""where the curves are computed"""
+SEED = 0
+"""of the bands' resamples"""
+
+
+@dataclass(frozen=True)
+class DeltaEffect:
+    """One way against another, over δ: differences of the hallucination rate, as shares of all draws."""
+
+    total: CurveBand
+    """networks paired by seed, at `DELTAS`"""
+    off_ties: CurveBand
+    """what of it comes from draws whose mean does not lie exactly between two counts"""
+    exact_total: NDArray[np.float64]
+    """the two exact counterparts, at `DELTAS`"""
+    exact_off_ties: NDArray[np.float64]
+    confidence: float
+    """of each band"""
+
+
+def delta_effect(
+    result: CoinResult, answer: str, reference: CoinResult, *, confidence: float = 0.95
+) -> DeltaEffect | None:
+    """How a run's hallucination rate differs from that of another at every δ.
+
+    Args:
+        result: the run.
+        answer: one of its ways to answer.
+        reference: what it is held against, answered in its first way; the same N.
+        confidence: of each band, over all δ together.
+
+    Returns: None where no seed has the last epoch of both with an answer to every draw.
+    """
+    table = scored_table(result.settings.coins_per_draw)
+    theirs = {moment.seed: moment for moment in reference.last_moments()}
+    pairs = [(moment, theirs[moment.seed]) for moment in result.last_moments() if moment.seed in theirs]
+    split = [
+        _split(
+            table,
+            _given(result.settings, ours, answer),
+            _given(reference.settings, other, reference.answers[0]),
+        )
+        for ours, other in pairs
+    ]
+    kept = [curves for curves in split if np.isfinite(curves).all()]
+    if not kept:
+        return None
+    total, off_ties = (
+        simultaneous_band(
+            [curves[part] for curves in kept], rng=np.random.default_rng(SEED), confidence=confidence
+        )
+        for part in (0, 1)
+    )
+    exact = estimates(table)
+    ours, others = (
+        exact[exact_estimator(each.settings.objective, way, each.settings.choices.rounding)]
+        for each, way in ((result, answer), (reference, reference.answers[0]))
+    )
+    exact_total, exact_off_ties = _split(table, ours, others)
+    return DeltaEffect(total, off_ties, exact_total, exact_off_ties, confidence)
+
+
+def delta_curve(
+    table: CoinTable, answers: Answers, among: NDArray[np.bool_] | None = None
+) -> NDArray[np.float64]:
+    """The hallucination rate at each of `DELTAS`, or what some of the draws contribute to it.
+
+    Args:
+        table: n draws.
+        answers: to each of them.
+        among: the draws that count, shape (n,); all when None.
+
+    Returns: NaN everywhere when an answer is missing.
+    """
+    probabilities = answer_probabilities(table, answers)  # (n, k)
+    shares = np.broadcast_to(answers.shares, probabilities.shape)
+    if np.isnan(probabilities).any() or np.isnan(shares).any():
+        return np.full(len(DELTAS), np.nan)
+    weights = shares if among is None else shares * among[:, None]
+    order = np.argsort(probabilities, axis=None)
+    up_to = np.concatenate([[0.0], np.cumsum(weights.ravel()[order])])
+    # a probability at δ hallucinates, however it was rounded
+    limits = DELTAS * np.exp(TIE_TOLERANCE_NATS)
+    return up_to[np.searchsorted(probabilities.ravel()[order], limits, side="right")] / len(table.labels)
+
+
+def _split(table: CoinTable, ours: Answers, theirs: Answers) -> NDArray[np.float64]:
+    """Difference of two hallucination curves, and its part off the ties, shape (2, n_deltas)."""
+    among = (None, ~table.is_tie)
+    return np.stack([delta_curve(table, ours, part) - delta_curve(table, theirs, part) for part in among])
+
+
+def _given(settings: CoinSettings, moment: CoinMoment, answer: str) -> Answers:
+    """What a network answered."""
+    objective = OBJECTIVES[settings.objective]
+    outputs = moment.output_table(objective.n_outputs(settings.coins_per_draw))
+    return objective.answers_of(outputs, answer, rounding=settings.choices.rounding)
+
+
+def lowest_place(curve: NDArray[np.float64]) -> tuple[float, float]:
+    """The δ at which a difference is lowest, and how low it is there."""
+    index = int(np.argmin(curve))
+    return float(DELTAS[index]), float(curve[index])
+
+
+def stretches(is_there: Sequence[bool] | NDArray[np.bool_]) -> list[tuple[float, float]]:
+    """The first and last δ of every unbroken stretch of `DELTAS` where something holds."""
+    padded = np.concatenate([[False], np.asarray(is_there, dtype=bool), [False]]).astype(np.int8)
+    edges = np.flatnonzero(np.diff(padded)).reshape(-1, 2)
+    return [(float(DELTAS[first]), float(DELTAS[last - 1])) for first, last in edges]
