@@ -47,6 +47,12 @@ class CoinClaim:
     """compared rounds whose loss came near the least possible"""
     near_epoch: OverRounds
     """epochs until then"""
+    right_untrained: OverRounds
+    """P(right) of those rounds before training"""
+    right_near: OverRounds
+    """at the first moment near the least possible loss"""
+    right_last: OverRounds
+    """at the last epoch"""
     after: RoundCorrelations
     """over the moments since then; where P(right) stood still there is no correlation"""
     loss_change: OverRounds
@@ -64,12 +70,16 @@ def coin_claim(result: CoinResult, answer: str | None = None) -> CoinClaim:
     """
     rounds = [_known(result.round_points(seed, answer)) for seed in result.compared_seeds]
     limit = (1 + NEAR_FLOOR) * least_loss(result)
-    near = [points[first:] for points in rounds if (first := _first_below(points, limit)) is not None]
+    reached = [(points, first) for points in rounds if (first := _first_below(points, limit)) is not None]
+    near = [points[first:] for points, first in reached]
     changes = [_change(points, "conditional_probability_data_law") for points in near]
     return CoinClaim(
         whole=_correlations(rounds),
         n_near=len(near),
         near_epoch=over_rounds([points[0].epoch for points in near], within=(0.0, np.inf)),
+        right_untrained=_right([points[0] for points, _ in reached if points[0].epoch == 0]),
+        right_near=_right([points[0] for points in near]),
+        right_last=_right([points[-1] for points in near]),
         after=_correlations(near),
         loss_change=over_rounds([_change(points, "expected_loss") for points in near]),
         right_change=equivalence_test(changes, margin=CHANGE_MARGIN),
@@ -99,6 +109,10 @@ def _first_below(points: Sequence[CoinPoint], limit: float) -> int | None:
     """Where the loss is below a limit for the first time."""
     below = [index for index, point in enumerate(points) if (point.expected_loss or np.inf) < limit]
     return below[0] if below else None
+
+
+def _right(points: Sequence[CoinPoint]) -> OverRounds:
+    return over_rounds([point.conditional_probability_data_law for point in points], within=(0.0, 1.0))
 
 
 def _change(points: Sequence[CoinPoint], field: str) -> float:

@@ -6,14 +6,17 @@ So whatever a way gains on those draws, the rounded mean could gain by breaking 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hallulab.experiments.coin_events import CoinMoment
 from hallulab.experiments.coin_objectives import OBJECTIVES
+from hallulab.experiments.coin_over_rounds import MIN_ROUNDS, SAME, OverRounds, paired_difference
 from hallulab.experiments.coin_result import CoinResult
 from hallulab.experiments.coin_settings import CoinSettings
+from hallulab.experiments.coin_summary import reference_of
 from hallulab.scoring.coin_exact import estimates, exact_estimator
 from hallulab.scoring.coin_rule import TIE_TOLERANCE_NATS
 from hallulab.scoring.coin_table import Answers, CoinTable, answer_probabilities, scored_table
@@ -38,6 +41,75 @@ class DeltaEffect:
     exact_off_ties: NDArray[np.float64]
     confidence: float
     """of each band"""
+
+
+@dataclass(frozen=True)
+class WayEffect:
+    """One way to train and answer against the networks that minimise squared error, on the same flips."""
+
+    settings: CoinSettings
+    answer: str
+    over_delta: DeltaEffect | None
+    """None where no seed has an answer to every draw in both"""
+    squared_error: OverRounds
+    """paired difference; its interval has the confidence of the bands"""
+    conditional_probability: OverRounds
+    """of P(right), likewise"""
+    exact_squared_error: float
+    """difference of the exact counterparts"""
+    n_ways: int
+    """ways that are compared here: every band and interval has confidence 1 − 5 % / n_ways, so that all of them
+    together hold with 95 % (Bonferroni)"""
+
+    @property
+    def cost(self) -> Literal["higher", "lower", "same", "unknown"]:
+        """Which way the squared error of the answers moves; `same` where the interval holds 0."""
+        error = self.squared_error
+        if error.is_constant and error.n_rounds >= MIN_ROUNDS:
+            low = high = error.mean or 0.0
+        elif error.low is None or error.high is None:
+            return "unknown"
+        else:
+            low, high = error.low, error.high
+        if low > SAME:
+            return "higher"
+        return "lower" if high < -SAME else "same"
+
+
+def way_effects(results: Sequence[CoinResult]) -> tuple[WayEffect, ...]:
+    """Every way to train and answer that has a run on squared error beside it, as `reference_of` pairs them."""
+    pairs = [(result, reference_of(result, results)) for result in results if result.last_epoch]
+    ways = [
+        (result, reference, answer)
+        for result, reference in pairs
+        if reference is not None and result.settings.objective != reference.settings.objective
+        for answer in result.answers
+    ]
+    return tuple(_way_effect(result, answer, reference, len(ways)) for result, reference, answer in ways)
+
+
+def _way_effect(result: CoinResult, answer: str, reference: CoinResult, n_ways: int) -> WayEffect:
+    confidence = 1 - 0.05 / n_ways
+    points, theirs = result.last_points(answer), reference.last_points()
+
+    def difference(field: str) -> OverRounds:
+        return paired_difference(points, theirs, field, confidence=confidence)
+
+    exact, other = (
+        each.exact[exact_estimator(each.settings.objective, way, each.settings.choices.rounding)][
+            "squared_error"
+        ]
+        for each, way in ((result, answer), (reference, reference.answers[0]))
+    )
+    return WayEffect(
+        result.settings,
+        answer,
+        delta_effect(result, answer, reference, confidence=confidence),
+        difference("squared_error"),
+        difference("conditional_probability_data_law"),
+        exact - other,
+        n_ways,
+    )
 
 
 def delta_effect(
@@ -106,19 +178,6 @@ def delta_curve(
     return up_to[np.searchsorted(probabilities.ravel()[order], limits, side="right")] / len(table.labels)
 
 
-def _split(table: CoinTable, ours: Answers, theirs: Answers) -> NDArray[np.float64]:
-    """Difference of two hallucination curves, and its part off the ties, shape (2, n_deltas)."""
-    among = (None, ~table.is_tie)
-    return np.stack([delta_curve(table, ours, part) - delta_curve(table, theirs, part) for part in among])
-
-
-def _given(settings: CoinSettings, moment: CoinMoment, answer: str) -> Answers:
-    """What a network answered."""
-    objective = OBJECTIVES[settings.objective]
-    outputs = moment.output_table(objective.n_outputs(settings.coins_per_draw))
-    return objective.answers_of(outputs, answer, rounding=settings.choices.rounding)
-
-
 def lowest_place(curve: NDArray[np.float64]) -> tuple[float, float]:
     """The δ at which a difference is lowest, and how low it is there."""
     index = int(np.argmin(curve))
@@ -130,3 +189,16 @@ def stretches(is_there: Sequence[bool] | NDArray[np.bool_]) -> list[tuple[float,
     padded = np.concatenate([[False], np.asarray(is_there, dtype=bool), [False]]).astype(np.int8)
     edges = np.flatnonzero(np.diff(padded)).reshape(-1, 2)
     return [(float(DELTAS[first]), float(DELTAS[last - 1])) for first, last in edges]
+
+
+def _split(table: CoinTable, ours: Answers, theirs: Answers) -> NDArray[np.float64]:
+    """Difference of two hallucination curves, and its part off the ties, shape (2, n_deltas)."""
+    among = (None, ~table.is_tie)
+    return np.stack([delta_curve(table, ours, part) - delta_curve(table, theirs, part) for part in among])
+
+
+def _given(settings: CoinSettings, moment: CoinMoment, answer: str) -> Answers:
+    """What a network answered."""
+    objective = OBJECTIVES[settings.objective]
+    outputs = moment.output_table(objective.n_outputs(settings.coins_per_draw))
+    return objective.answers_of(outputs, answer, rounding=settings.choices.rounding)

@@ -24,8 +24,8 @@ class OverRounds:
     mean: float | None
     """None when no round has a value"""
     low: float | None
-    """of the 95 % Student-t interval of the mean, cut where no value can lie; None with fewer than three rounds, and
-    where all rounds have the same value, as Student's interval needs a spread"""
+    """of the Student-t interval of the mean, cut where no value can lie; None with fewer than three rounds, and where
+    all rounds have the same value, as Student's interval needs a spread"""
     high: float | None
     lowest: float | None
     """of the rounds"""
@@ -72,6 +72,7 @@ def over_rounds(
     within: tuple[float, float] = ANYWHERE,
     exact: float | None = None,
     draws_intervals: Sequence[tuple[float, float] | None] = (),
+    confidence: float = 0.95,
 ) -> OverRounds:
     """The mean of one value per round.
 
@@ -80,11 +81,12 @@ def over_rounds(
         within: where a value can lie.
         exact: what to hold it against.
         draws_intervals: each round's own interval for having scored a sample of the draws.
+        confidence: of the interval.
     """
     found = [value for value in values if value is not None and np.isfinite(value)]
     mean = float(np.mean(found)) if found else None
     is_spread = len(found) >= MIN_ROUNDS and max(found) - min(found) > SAME
-    interval = mean_interval(found) if is_spread else None
+    interval = mean_interval(found, confidence=confidence) if is_spread else None
     sampled = [ends for ends in draws_intervals if ends is not None]
     draws_low, draws_high = np.mean(sampled, axis=0).tolist() if sampled else (None, None)
     return OverRounds(
@@ -129,17 +131,22 @@ def epoch_band(result: CoinResult, field: str, answer: str | None = None) -> Epo
 
 
 def paired_difference(
-    points: Sequence[CoinPoint], reference_points: Sequence[CoinPoint], field: str
+    points: Sequence[CoinPoint],
+    reference_points: Sequence[CoinPoint],
+    field: str,
+    *,
+    confidence: float = 0.95,
 ) -> OverRounds:
     """A field of one run minus that of another, seed by seed, so on the same flips.
 
     Args:
         points, reference_points: at most one per seed.
         field: a numeric field of `CoinPoint`.
+        confidence: of the interval.
     """
     reference = {point.seed: getattr(point, field) for point in reference_points}
     pairs = [(getattr(point, field), reference.get(point.seed)) for point in points]
-    return over_rounds([None if a is None or b is None else a - b for a, b in pairs])
+    return over_rounds([None if a is None or b is None else a - b for a, b in pairs], confidence=confidence)
 
 
 def range_of(field: str) -> tuple[float, float]:
