@@ -5,6 +5,8 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from hallulab.engine.presets import Preset, load_preset
 from hallulab.engine.quiet import quiet_libraries
 from hallulab.errors import RefusedInputError
@@ -60,6 +62,22 @@ def chosen_device(name: str) -> "torch.device | str":
     from hallulab.engine.device import choose_device
 
     return choose_device(name)
+
+
+def coin_device(name: str | None) -> "torch.device | str":
+    """Where coin networks are trained: the named device, else a GPU that accelerate finds, else the CPU."""
+    import torch
+
+    if name is None:
+        return chosen_device("cuda") if torch.cuda.is_available() else "cpu"
+    return chosen_device(name)
+
+
+def named_folder(text: str) -> Path:
+    """A folder that a person named; an empty name would be the current folder."""
+    if not text.strip():
+        raise typer.BadParameter("expected the name of a folder, got an empty one: name one")
+    return Path(text)
 
 
 def given(**options: Any) -> dict[str, Any]:

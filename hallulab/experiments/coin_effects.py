@@ -5,8 +5,8 @@ So whatever a way gains on those draws, the rounded mean could gain by breaking 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,6 +74,27 @@ class WayEffect:
         if low > SAME:
             return "higher"
         return "lower" if high < -SAME else "same"
+
+    def to_json(self) -> dict[str, Any]:
+        """Every number of it, its curves at `deltas`."""
+        over = self.over_delta
+        curves: dict[str, Any] = {}
+        if over is not None:
+            for name, band in (("total", over.total), ("off_ties", over.off_ties)):
+                curves[name] = {"mean": band.mean, "half_width": band.half_width, "n_rounds": band.n}
+            curves |= {"exact_total": over.exact_total, "exact_off_ties": over.exact_off_ties}
+        return {
+            "coins_per_draw": self.settings.coins_per_draw,
+            "variant": self.settings.variant,
+            "objective": self.settings.objective,
+            "answer": self.answer,
+            "confidence": 1 - 0.05 / self.n_ways,
+            "deltas": DELTAS,
+            "hallucination_rate_difference": curves,
+            "squared_error_difference": asdict(self.squared_error),
+            "exact_squared_error_difference": self.exact_squared_error,
+            "conditional_probability_difference": asdict(self.conditional_probability),
+        }
 
 
 def way_effects(results: Sequence[CoinResult]) -> tuple[WayEffect, ...]:

@@ -21,7 +21,7 @@ VALUES_AT_ONCE = 1 << 20
 @dataclass(frozen=True)
 class CoinPoint:
     """One way to answer at one moment of a network's training. All but the held-out numbers are expectations over the
-    true law and all draws (a fixed sample of draws beyond N = 7); the draws without an answer are left out."""
+    true law and all draws (a fixed sample of draws beyond N = 8); the draws without an answer are left out."""
 
     seed: int
     """of the round"""

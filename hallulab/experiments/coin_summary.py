@@ -1,7 +1,8 @@
 """What coin runs say as numbers: means over rounds with intervals, exact values beside them, paired differences."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from hallulab.experiments.coin_claim import CoinClaim, coin_claim, least_loss
 from hallulab.experiments.coin_over_rounds import OverRounds, over_rounds, paired_difference, range_of
@@ -76,6 +77,11 @@ def summary_table(results: Sequence[CoinResult]) -> tuple[SummaryRow, ...]:
         for result in results
         for answer in result.answers
     )
+
+
+def run_json(result: CoinResult) -> dict[str, Any]:
+    """The contract of `coins --json` for one run."""
+    return result.to_json() | {"table": [asdict(row) for row in summary_table([result])]}
 
 
 def reference_of(result: CoinResult, results: Sequence[CoinResult]) -> CoinResult | None:

@@ -1,4 +1,4 @@
-"""Whether right answers stand still while the loss goes on falling, in words, as a table and as a figure."""
+"""Whether right answers stand still while the loss goes on falling: the part of a report with figures and a table."""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,22 +6,20 @@ from hallulab.experiments.coin_claim import (
     CHANGE_MARGIN,
     CORRELATION_MARGIN,
     NEAR_FLOOR,
-    CoinClaim,
     RoundCorrelations,
     coin_claim,
     least_loss,
     most_right,
 )
-from hallulab.experiments.coin_over_rounds import OverRounds
 from hallulab.experiments.coin_points import CoinPoint
 from hallulab.experiments.coin_result import CoinResult
 from hallulab.reports.charts import Chart, Series, page_figure
+from hallulab.reports.coin_claim_words import change_words
 from hallulab.reports.coin_numbers import mean_words, with_spread
 from hallulab.reports.coin_words import objective_title, run_title
 from hallulab.reports.figures import NEUTRAL, state_colour
 from hallulab.reports.numbers import MISSING, decimal
 from hallulab.reports.page import PageSection, PageTable
-from hallulab.theory.equivalence import Equivalence
 from hallulab.theory.multiple_tests import holm
 
 SMALLEST_EXCESS = 1e-5
@@ -51,25 +49,6 @@ def claim_section(results: Sequence[CoinResult]) -> Iterator[PageSection]:
             [page_figure(claim_chart(result)) for result in finished],
             [_claim_table(finished)],
         )
-
-
-def claim_sentences(claim: CoinClaim) -> list[str]:
-    """One run for somebody who knows no statistics."""
-    near = f"within {100 * NEAR_FLOOR:g} % of the least possible"
-    if not claim.n_near or claim.right_change is None:
-        return [
-            _whole(claim.whole),
-            f"In no round did the loss come {near}, so whether being right stands still there cannot be asked.",
-        ]
-    came = "one round" if claim.n_near == 1 else f"{claim.n_near} rounds"
-    return [
-        f"Its chance of being right: {_percents(claim.right_untrained)} untrained, {_percents(claim.right_near)} "
-        "when the "
-        f"loss first came {near} (at epoch {mean_words(claim.near_epoch, digits=1)}; {came}), "
-        f"{_percents(claim.right_last)} at the last epoch.",
-        _after(claim, claim.right_change),
-        _whole(claim.whole),
-    ]
 
 
 def claim_chart(result: CoinResult) -> Chart:
@@ -130,7 +109,7 @@ def _claim_table(results: Sequence[CoinResult]) -> PageTable:
                 _correlation(claim.whole),
                 f"{claim.n_near}, epoch {mean_words(claim.near_epoch, digits=1)}",
                 with_spread(claim.loss_change, digits=4, signed=True),
-                _change_words(change),
+                change_words(change),
                 decimal(next(corrected)) if has_p else MISSING,
                 MISSING if change is None else VERDICTS[change.verdict],
                 _correlation(claim.after),
@@ -158,54 +137,3 @@ def _correlation(found: RoundCorrelations) -> str:
     interval = found.over_rounds.interval
     ends = f" [{decimal(interval.low, 2)} to {decimal(interval.high, 2)}]" if interval else ""
     return f"{decimal(found.over_rounds.mean, 2)}{ends}, {found.over_rounds.n} rounds{undefined}"
-
-
-def _change_words(change: Equivalence | None) -> str:
-    """In percentage points, with the 90 % interval of the test."""
-    if change is None:
-        return MISSING
-    mean = f"{decimal(100 * change.mean, 2, signed=True)} points"
-    if change.interval is None:
-        alike = f" [all {change.n} rounds alike]" if change.verdict != "undecided" else ""
-        return f"{mean}{alike}"
-    low, high = (decimal(100 * end, 2, signed=True) for end in (change.interval.low, change.interval.high))
-    return f"{mean} [{low} to {high}]"
-
-
-def _whole(found: RoundCorrelations) -> str:
-    over = found.over_rounds
-    opening = "Over the whole training, the untrained network included,"
-    if over is None:
-        return f"{opening} loss or P(right) stood still in every round, so they have no rank correlation."
-    n_rounds = "one round" if over.n == 1 else f"{over.n} rounds"
-    undefined = f"; {found.n_undefined} more stood still" if found.n_undefined else ""
-    number = f"Spearman's rank correlation {decimal(over.mean, 2)}"
-    if over.interval is None:
-        return f"{opening} loss and P(right) have {number} ({n_rounds}{undefined})."
-    if over.interval.high < 0:
-        meaning = "less loss goes with more right answers"
-    elif over.interval.low > 0:
-        meaning = "less loss goes with fewer right answers"
-    else:
-        meaning = "the rounds show no clear relation of loss and right answers"
-    ends = f"95 % interval {decimal(over.interval.low, 2)} to {decimal(over.interval.high, 2)}, {n_rounds}{undefined}"
-    return f"{opening} {meaning}: {number} ({ends})."
-
-
-def _after(claim: CoinClaim, change: Equivalence) -> str:
-    """What the equivalence test says."""
-    margin = f"±{100 * CHANGE_MARGIN:g} point"
-    meaning = {
-        "within": f"within the margin of {margin}, so being right stands still",
-        "beyond": f"more than the margin of {margin}, so being right goes on moving",
-        "undecided": f"and whether that is within the margin of {margin}, these rounds cannot say",
-    }[change.verdict]
-    return (
-        f"From there to the last epoch the loss moved by {mean_words(claim.loss_change, digits=4, signed=True)} and "
-        "P(right) "
-        f"by {_change_words(change)}, {meaning}."
-    )
-
-
-def _percents(over: OverRounds) -> str:
-    return mean_words(over, as_percent=True)

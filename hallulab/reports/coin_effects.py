@@ -1,4 +1,4 @@
-"""Whether another objective hallucinates less without losing accuracy: sentences, curves over δ, a table."""
+"""Whether another objective hallucinates less without losing accuracy: curves over δ and a table."""
 
 from collections.abc import Iterator, Sequence
 
@@ -16,14 +16,13 @@ from hallulab.experiments.coin_objectives import objective_of
 from hallulab.experiments.coin_result import CoinResult
 from hallulab.experiments.coin_summary import SummaryRow
 from hallulab.reports.charts import Chart, Series, page_figure
+from hallulab.reports.coin_effect_words import effect_name, effect_sentences
 from hallulab.reports.coin_figures import comparison_figure
 from hallulab.reports.coin_numbers import value_words, with_spread
 from hallulab.reports.coin_stills import comparison_svg
-from hallulab.reports.coin_words import listed, short_way_title
 from hallulab.reports.figures import NEUTRAL, STATE_COLOURS
 from hallulab.reports.numbers import MISSING, decimal
 from hallulab.reports.page import PageFigure, PageSection, PageTable
-from hallulab.theory.simultaneous_bands import MIN_CURVES
 
 COLOURS = (*STATE_COLOURS, NEUTRAL)
 WHAT_TIES_ARE = (
@@ -49,52 +48,6 @@ def effects_section(results: Sequence[CoinResult], rows: Sequence[SummaryRow]) -
                     row for row in rows if (row.coins_per_draw, row.variant) == (n, variant) and row.epoch
                 ]
                 yield _section(n, effects, ways)
-
-
-def effect_sentences(effects: Sequence[WayEffect]) -> list[str]:
-    """Whether any way lowers hallucination without losing accuracy, ties and the rest apart.
-
-    Args:
-        effects: of one N and variant, at least one.
-    """
-    known = [(effect, effect.over_delta) for effect in effects if effect.over_delta]
-    judged = [(effect, over) for effect, over in known if over.total.half_width is not None]
-    if not judged:
-        return [
-            f"Too few rounds to tell objectives apart at every δ at once: train at least {MIN_CURVES} rounds of each."
-        ]
-    lower = [(effect, over) for effect, over in judged if over.total.is_below_zero.any()]
-    own = [effect for effect, over in lower if over.off_ties.is_below_zero.any()]
-    free_own = [effect for effect in own if effect.cost in ("same", "lower")]
-    free_ties = [effect for effect, _ in lower if effect not in own and effect.cost in ("same", "lower")]
-    paid = [effect for effect, _ in lower if effect.cost == "higher"]
-    none = [effect for effect, over in judged if not over.total.is_below_zero.any()]
-    sentences = [
-        f"Yes: {_names(free_own)} hallucinates less at some δ without a measurable loss in squared error, and not on "
-        "ties "
-        "alone."
-        if free_own
-        else "No: apart from ties, nothing here hallucinates less than squared error without losing accuracy."
-    ]
-    if free_ties:
-        sentences.append(
-            f"On ties alone, and at no measurable cost: {_names(free_ties)}. The rounded average does the same when "
-            "it says "
-            "the likelier count of a tie, with no other objective."
-        )
-    if paid:
-        sentences.append(
-            f"Hallucinates less at some δ, and pays with a larger squared error: {_names(paid)}."
-        )
-    if none:
-        sentences.append(f"Measurably less at no δ: {_names(none)}.")
-    n = effects[0].n_ways
-    sentences.append(
-        f"Every statement holds for all δ and all {n} comparisons together, with 95 % confidence."
-        if n > 1
-        else "The statement holds for all δ together, with 95 % confidence."
-    )
-    return sentences
 
 
 def effect_charts(effects: Sequence[WayEffect]) -> list[Chart]:
@@ -145,7 +98,7 @@ def effects_table(effects: Sequence[WayEffect]) -> PageTable:
         ),
         [
             (
-                _name(effect),
+                effect_name(effect),
                 *_gains(effect.over_delta),
                 with_spread(effect.squared_error, digits=4, signed=True),
                 with_spread(effect.conditional_probability, as_percent=True, signed=True),
@@ -194,11 +147,16 @@ def _series(
     deltas, points = DELTAS.tolist(), 100 * mean
     low, high = (None, None) if half_width is None else (points - 100 * half_width, points + 100 * half_width)
     yield Series(
-        _name(effect), deltas, points.tolist(), colour, is_band=half_width is not None,
+        effect_name(effect), deltas, points.tolist(), colour, is_band=half_width is not None,
         low=None if low is None else low.tolist(), high=None if high is None else high.tolist(),
     )  # fmt: skip
     yield Series(
-        f"{_name(effect)}, exact", deltas, (100 * exact).tolist(), colour, mark="dotted", is_listed=False
+        f"{effect_name(effect)}, exact",
+        deltas,
+        (100 * exact).tolist(),
+        colour,
+        mark="dotted",
+        is_listed=False,
     )
 
 
@@ -223,14 +181,6 @@ def _where(over: DeltaEffect) -> str:
         return "too few rounds"
     found = stretches(over.total.is_below_zero)
     return ", ".join(f"{low:g}" if low == high else f"{low:g} to {high:g}" for low, high in found) or "none"
-
-
-def _names(effects: Sequence[WayEffect]) -> str:
-    return listed([_name(effect) for effect in effects])
-
-
-def _name(effect: WayEffect) -> str:
-    return short_way_title(effect.settings.objective, effect.answer, effect.settings.variant)
 
 
 def _sources(effects: Sequence[WayEffect]) -> str:

@@ -38,7 +38,7 @@ def right_table(rows: Sequence[SummaryRow]) -> PageTable:
             )
             for row in rows
         ],
-        f"{GAP_NOTE} Computed on all draws in closed form, with no flip (beyond N = 7 on a fixed sample of draws).",
+        f"{GAP_NOTE} Computed on all draws in closed form, with no flip (beyond N = 8 on a fixed sample of draws).",
     )
 
 

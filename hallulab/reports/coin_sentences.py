@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from hallulab.experiments.coin_over_rounds import OverRounds
 from hallulab.experiments.coin_result import CoinResult
 from hallulab.experiments.coin_summary import SummaryRow
-from hallulab.reports.coin_claim import claim_sentences
+from hallulab.reports.coin_claim_words import claim_sentences
 from hallulab.reports.coin_numbers import spread_words
 from hallulab.reports.coin_words import (
     ANSWER_TITLES,

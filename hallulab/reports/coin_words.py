@@ -17,6 +17,8 @@ ESTIMATOR_TITLES = {
     "modal": "modal regression, rounded",
     "modal_ceil_either": "modal regression a hair off, rounded up",
     "pmf_sample": "a sample of the exact law",
+    "network_unrounded": "a trained network, before rounding",
+    "network_rounded": "the same network, rounded",
 }
 SHORT_ESTIMATOR_TITLES = {
     "bayes_mean_rounded_either": "rounded average",

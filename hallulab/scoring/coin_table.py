@@ -21,8 +21,9 @@ from hallulab.theory.intervals import Interval, mean_interval, wilson_interval
 MAX_ENUMERATED_COINS = 10
 """up to this N every draw is in the table of the exact estimators; beyond, a sample stands for all"""
 N_SAMPLED_DRAWS = 16_384
-MAX_SCORED_DRAWS = 4_096
-"""draws that a network answers at every scored moment: all of them where there are no more (N <= 7), else a sample"""
+MAX_SCORED_DRAWS = 13_000
+"""at every scored moment a network answers all draws where there are no more (N <= 8), else a sample"""
+N_SCORED_SAMPLE = 4_096
 SAMPLE_SEED = 0
 FAR_HEADS = 0.1
 """a prediction further than this from every count that can come up is far off, however generously it is read"""
@@ -104,10 +105,10 @@ def exact_table(coins_per_draw: int) -> CoinTable:
 
 @lru_cache(maxsize=4)
 def scored_table(coins_per_draw: int) -> CoinTable:
-    """All draws where they are few (N <= 7), and a fixed sample beyond: what networks are scored on."""
+    """All draws where they are few (N <= 8), and a fixed sample beyond: what networks are scored on."""
     if n_draws(check_coins_per_draw(coins_per_draw)) <= MAX_SCORED_DRAWS:
         return exact_table(coins_per_draw)
-    return _sampled_table(coins_per_draw, MAX_SCORED_DRAWS)
+    return _sampled_table(coins_per_draw, N_SCORED_SAMPLE)
 
 
 def one_answer(values: ArrayLike) -> Answers:

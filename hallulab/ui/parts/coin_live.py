@@ -1,25 +1,23 @@
-"""What the page does to train networks: settings from the page, frames while it runs, what is left at its end."""
+"""What the page does to train networks: settings from the page, frames while it runs."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from typing import Any
 
-import gradio as gr
+import torch
 
 from hallulab.data.coins import check_whole
 from hallulab.errors import RefusedInputError
-from hallulab.experiments.coin_run import CoinPoint, CoinSettings
-from hallulab.experiments.coin_summary import CoinResult
-from hallulab.experiments.coins import coin_truth, run_coins
-from hallulab.records import as_plain
-from hallulab.reports.coin_figures import training_figure
-from hallulab.scoring.coins import CoinRule
-from hallulab.ui.parts.coin_cards import result_card, result_table, training_card
-from hallulab.ui.parts.coin_files import exports_enabled
-from hallulab.ui.parts.coin_runs import Runs, remembered, shown_runs
-from hallulab.ui.parts.controls import shown_plot, stop_enabled
+from hallulab.experiments.coin_events import CoinMoment
+from hallulab.experiments.coin_result import coin_result, with_moments
+from hallulab.experiments.coin_settings import PAPER_TRAINING, CoinSettings
+from hallulab.experiments.coins import coin_grid, run_coins
+from hallulab.scoring.coin_rule import CoinRule
+from hallulab.ui.parts.coin_network import Results
+from hallulab.ui.parts.coin_summaries import ended_card, training_card
 from hallulab.ui.parts.errors import shown_to_visitor
-from hallulab.ui.parts.progress import idle_card, progress_card
+from hallulab.ui.parts.progress import progress_card
 from hallulab.ui.session import Session
 
 MAX_SHOWN_COINS = 8
@@ -31,24 +29,46 @@ TRAINING_FIELDS = (
     "coins_per_draw", "flips", "epochs", "batch_size", "learning_rate", "rounds", "seed", "variant", "objective",
 )  # fmt: skip
 """settings in the order in which the page sends them"""
+FIGURE_3_SIZES = (2, 3, 5)
+FIGURE_3_QUICK: dict[str, Any] = {
+    "flips": 20_000,
+    "epochs": 10,
+    "batch_size": 256,
+    "learning_rate": 1e-3,
+    "rounds": 5,
+}
+"""fewer, larger and longer steps than the paper's, so that three runs take about a minute"""
+FIGURE_3_PAPER: dict[str, Any] = {"flips": 20_000} | dict(PAPER_TRAINING)
 SECONDS_PER_FRAME = 0.7
-"""how often the curves are drawn anew while training"""
-NOT_TRAINED = "Not trained yet: press “Train live”."
+"""how often the page hears of a training"""
+NOT_TRAINED = "Not trained yet: press “Train live”, or see Figure 3."
 
 
-def train_live(session: Session, rule: CoinRule, *values: Any) -> Iterator[tuple[Any, ...]]:
-    """Train and yield (card, figure, result); closing it stops it, and the last result is what exists.
+def train_live(session: Session, rule: CoinRule, *values: Any) -> Iterator[tuple[str, Results]]:
+    """Train one run and yield (card, results); closing it stops it, and the last results are what exists.
 
     Args:
-        rule: what counts as a hallucination.
+        rule: what counts as a hallucination; the page may judge by another one at any time.
         values: what the visitor set, in the order of `TRAINING_FIELDS`.
     """
     with shown_to_visitor():
         settings = visitor_settings(rule, **dict(zip(TRAINING_FIELDS, values, strict=True)))
-        with session.engine.enter("coins") as ticket:
-            for position in ticket.positions():
-                yield progress_card(f"Waiting: {position} in front of you."), gr.skip(), gr.skip()
-            yield from _frames(settings)
+        yield from _trained(session, [settings])
+
+
+def train_figure_3(
+    session: Session, rule: CoinRule, as_in_paper: bool, seed: Any, variant: str, objective: str
+) -> Iterator[tuple[str, Results]]:
+    """The same for N = 2, 3 and 5, one after the other, as in Figure 3 of [LHZSL]."""
+    with shown_to_visitor():
+        numbers = FIGURE_3_PAPER if as_in_paper else FIGURE_3_QUICK
+        grid = [
+            visitor_settings(
+                rule, coins_per_draw=n, seed=seed, variant=variant, objective=objective, **numbers
+            )
+            for n in FIGURE_3_SIZES
+        ]
+        yield from _trained(session, grid)
 
 
 def visitor_settings(rule: CoinRule, **values: Any) -> CoinSettings:
@@ -58,7 +78,17 @@ def visitor_settings(rule: CoinRule, **values: Any) -> CoinSettings:
     whole: dict[str, Any] = {
         name: int(v) if isinstance(v, float) and v.is_integer() else v for name, v in values.items()
     }
-    settings = CoinSettings(**whole, delta=rule.delta, hdr_mass=rule.hdr_mass)
+    (settings,) = coin_grid(
+        {
+            name: value
+            for name, value in whole.items()
+            if name not in ("coins_per_draw", "variant", "objective")
+        }
+        | {"delta": rule.delta, "hdr_mass": rule.hdr_mass},
+        coins_per_draw=(whole["coins_per_draw"],),
+        variants=(whole["variant"],),
+        objectives=(whole["objective"],),
+    )
     n_trained = settings.flips * settings.epochs * settings.rounds
     for n, most, what in (
         (n_trained, MAX_TRAINED, "flips × epochs × rounds"),
@@ -71,49 +101,50 @@ def visitor_settings(rule: CoinRule, **values: Any) -> CoinSettings:
     return settings
 
 
-def settled(result: CoinResult | None, runs: Runs) -> tuple[Any, ...]:
-    """After the last step or a Stop: what was trained stays, and joins the runs of this visit.
+def training_device(session: Session) -> torch.device | str:
+    """Where coin networks are trained: the engine's GPU, else the CPU, whose kernels their training is written for."""
+    device = session.engine.device
+    return device if device.type == "cuda" else "cpu"
 
-    Returns: card, figure, Stop, table, record, runs, table and picture of the runs, their clear button, export buttons.
-    """
-    if result is None or not result.points:
-        card = idle_card("Stopped before the first step.")
-        return (
-            card,
-            gr.skip(),
-            stop_enabled(False),
-            "",
-            None,
-            runs,
-            *shown_runs(runs),
-            *exports_enabled(False),
-        )
-    runs = remembered(runs, result)
-    # a run that was stopped fills the figure with what exists
-    reached = max(point.epoch for point in result.points)
-    figure = training_figure([result]).update_xaxes(range=[0, reached or result.settings.epochs])
-    return (
-        result_card(result), shown_plot(figure), stop_enabled(False), result_table(result),
-        as_plain(result.to_json()), runs, *shown_runs(runs), *exports_enabled(True),
-    )  # fmt: skip
+
+def variant_numbers(variant: str) -> tuple[int, float]:
+    """Batch size and learning rate that a variant trains with."""
+    settings = coin_grid({}, variants=(variant,))[0]
+    return settings.batch_size, settings.learning_rate
 
 
 def paper_numbers() -> tuple[int, int, float, int]:
     """Epochs, batch size, learning rate and rounds of the paper."""
-    paper = CoinSettings().as_in_paper()
-    return paper.epochs, paper.batch_size, paper.learning_rate, paper.rounds
+    return tuple(PAPER_TRAINING[name] for name in ("epochs", "batch_size", "learning_rate", "rounds"))
 
 
-def _frames(settings: CoinSettings) -> Iterator[tuple[Any, ...]]:
-    points: list[CoinPoint] = []
-    exact = coin_truth(settings)
-    drawn_at = -SECONDS_PER_FRAME
-    for event in run_coins(settings):
-        if isinstance(event, CoinPoint):
-            points.append(event)
-        if points and time.monotonic() - drawn_at >= SECONDS_PER_FRAME:
-            result = CoinResult(settings, tuple(points), exact)
-            yield training_card(result, event), shown_plot(training_figure([result])), result
-            drawn_at = time.monotonic()
-    result = CoinResult(settings, tuple(points), exact)
-    yield result_card(result), shown_plot(training_figure([result])), result
+def _trained(session: Session, grid: Sequence[CoinSettings]) -> Iterator[tuple[str, Results]]:
+    """Wait for the turn, then run after run."""
+    with session.engine.enter("coins") as ticket:
+        for position in ticket.positions():
+            yield progress_card(f"Waiting: {position} in front of you."), ()
+        before: Results = ()
+        for settings in grid:
+            for card, results in _frames(session, settings, before, len(grid)):
+                yield card, results
+            before = results
+        yield ended_card(before, len(grid)), before
+
+
+def _frames(
+    session: Session, settings: CoinSettings, before: Results, n_runs: int
+) -> Iterator[tuple[str, Results]]:
+    """One run: a frame now and then, and one at its end."""
+    result, new = coin_result(settings, ()), []
+    shown_at = -SECONDS_PER_FRAME
+    with closing(run_coins(settings, device=training_device(session))) as events:
+        for event in events:
+            if isinstance(event, CoinMoment):
+                new.append(event)
+            if (new or result.moments) and time.monotonic() - shown_at >= SECONDS_PER_FRAME:
+                result, new = with_moments(result, new), []
+                results = (*before, result)
+                yield training_card(results, event, n_runs), results
+                shown_at = time.monotonic()
+    results = (*before, with_moments(result, new))
+    yield training_card(results, event, n_runs), results
