@@ -31,7 +31,7 @@ def effect_sentences(effects: Sequence[WayEffect]) -> list[str]:
         "ties "
         "alone."
         if free_own
-        else "Not that these rounds could show: apart from ties, nothing here measurably hallucinates less than squared "
+        else "Not that these rounds could show: apart from ties, nothing measurably hallucinates less than squared "
         "error without losing accuracy."
     ]
     unproven = [(effect, over) for effect, over in judged if effect not in free_own]

@@ -167,7 +167,7 @@ def _note(result: CoinResult, row: SummaryRow) -> str:
     return (
         f'<p class="hl-note">{_what_it_is(row)}{missing}{left_out} On {row.n_flips_scored:,} flips kept from training, '
         f"as the paper scores, it is right {held_out}.</p>"
-        f'<p class="hl-note">{" ".join(claim_sentences(row.claim))}</p>'
+        f'<p class="hl-note">{" ".join(claim_sentences(row.claim)[:2])}</p>'
     )
 
 
