@@ -1,3 +1,4 @@
+import csv
 import json
 
 import pytest
@@ -31,6 +32,25 @@ def test_without_out_the_page_lies_in_the_run(run, capsys):
     report(run)
     assert capsys.readouterr().out.startswith(f"Wrote {run / 'report.html'}.")
     assert (run / "report.html").stat().st_size > 1_000_000
+
+
+def test_another_line_judges_the_records_anew(run, tmp_path):
+    for delta, rate in ((0.3, None), (1.0, "1.0")):
+        report(run, out=tmp_path / f"{delta}" / "page.html", delta=delta)
+        rows = list(csv.DictReader((tmp_path / f"{delta}" / "points.csv").open(encoding="utf-8")))
+        assert rows[-1]["delta"] == str(delta)
+        assert rate is None or rows[-1]["hallucination_rate"] == rate
+    report(run, out=tmp_path / "mass" / "page.html", hdr_mass=0.5)
+    assert "HDR mass 0.5" in (tmp_path / "mass" / "page.html").read_text(encoding="utf-8")
+
+
+def test_a_line_for_another_kind_of_run_is_refused(tmp_path):
+    (tmp_path / "facts-x.jsonl").write_text("{}\n")
+    with pytest.raises(RefusedInputError, match="expected --delta or --hdr-mass for a coin run"):
+        report(tmp_path, delta=0.3)
+    with pytest.raises(RefusedInputError, match="got both"):
+        (tmp_path / "coins-x.jsonl").write_text("{}\n")
+        report(tmp_path, delta=0.3, hdr_mass=0.9)
 
 
 def test_no_folder_is_refused(tmp_path):
