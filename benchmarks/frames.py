@@ -19,7 +19,7 @@ from numpy.typing import NDArray  # noqa: E402
 from benchmarks.table import machine, print_markdown, seconds  # noqa: E402
 from hallulab.densities.feature_frame import FeatureFrame, FrameSettings  # noqa: E402
 from hallulab.densities.resplits import resplit_coverage  # noqa: E402
-from hallulab.scoring.pictures import PictureFrame  # noqa: E402
+from hallulab.scoring.picture_frames import PictureFrame  # noqa: E402
 
 N_EMBEDDINGS, N_SLOW = 100_000, 500
 SHIPPED = ROOT / "checkpoints" / "clip-mini-pet-frame"

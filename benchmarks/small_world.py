@@ -35,8 +35,12 @@ from hallulab.engine.pictures import PaintSettings  # noqa: E402
 from hallulab.engine.presets import load_preset  # noqa: E402
 from hallulab.engine.quiet import quiet_libraries  # noqa: E402
 from hallulab.engine.words import GenerationSettings, generate_answers  # noqa: E402
-from hallulab.scoring.pictures import paint  # noqa: E402
+from hallulab.scoring.pictures_rate import GrowingResult, GrowingSettings, paint_growing  # noqa: E402
 from hallulab.scoring.words import AskSettings, ask  # noqa: E402
+from hallulab.ui.parts.controls import DEFAULT_HDR_MASS as HDR_MASS  # noqa: E402
+from hallulab.ui.parts.paint_painting import WAYS  # noqa: E402
+from hallulab.ui.session import Session  # noqa: E402
+from hallulab.ui.tabs.paint import paint_images  # noqa: E402
 
 T = TypeVar("T")
 BATCH = 16
@@ -129,14 +133,41 @@ def pictures_rows(repeats: int) -> Iterator[Row]:
     settings = PaintSettings(
         n_images=BATCH, steps=pictures.steps, guidance=pictures.guidance, size=pictures.size
     )
-    last_of(paint(engine, PROMPT, settings))  # loads
-    verdicts_s = [seconds(lambda: last_of(paint(engine, PROMPT, settings))) for _ in range(repeats)]
-    yield Row(f"Paint: {BATCH} images with verdicts", tuple(verdicts_s), "s", "≤ 5 s")
+    yield from paint_rows(engine, settings, repeats)
     pipeline = engine.painter()
 
     ours_s = [seconds(lambda: in_batches(pipeline, settings)) for _ in range(repeats)]
     slow_s = [seconds(lambda: one_by_one(pipeline, settings)) for _ in range(repeats)]
     yield from against(f"{BATCH} images", ours_s, slow_s, "the pipeline, one by one")
+
+
+def paint_rows(engine: Engine, settings: PaintSettings, repeats: int) -> Iterator[Row]:
+    """The same images as a visitor of the page gets them and as the command line does, in turn."""
+    session = Session(engine)
+    growing = GrowingSettings(settings, begins_small=False)
+
+    def of_page() -> tuple[float, float]:
+        """Seconds to the first judged images on the page, and to the last; the way to the browser is not in them."""
+        started, first_s = time.perf_counter(), 0.0
+        sampling = (settings.n_images, settings.seed, settings.steps, settings.guidance)
+        for panels in paint_images(session, next(iter(WAYS)), 4, False, PROMPT, None, *sampling, HDR_MASS):
+            if not first_s and isinstance(panels[-1], GrowingResult):
+                first_s = time.perf_counter() - started
+        return first_s, time.perf_counter() - started
+
+    def of_engine() -> float:
+        return seconds(lambda: last_of(paint_growing(engine, PROMPT, growing, hdr_mass=HDR_MASS)))
+
+    of_engine()  # loads
+    of_page()
+    page_s, engine_s = zip(*((of_page(), of_engine()) for _ in range(repeats)), strict=True)
+    what = f"Paint: {BATCH} images with verdicts"
+    whole_s = tuple(whole for _, whole in page_s)
+    yield Row(f"{what} on the page, growing batches with previews and charts", whole_s, "s", "≤ 5 s")
+    yield Row("… until its first images are judged", tuple(first for first, _ in page_s), "s")
+    yield Row(f"{what} by the command line, in one batch", engine_s, "s", "≤ 5 s")
+    ratios = tuple(whole / ours for whole, ours in zip(whole_s, engine_s, strict=True))
+    yield Row("… times as long on the page", ratios, "×")
 
 
 def against(what: str, ours_s: list[float], slow_s: list[float], slow_way: str) -> Iterator[Row]:

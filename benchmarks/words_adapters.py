@@ -27,8 +27,9 @@ from hallulab.engine.quiet import quiet_libraries  # noqa: E402
 from hallulab.engine.words import GenerationSettings, generate_answers  # noqa: E402
 from hallulab.models.qwen import LoadedQwen, load_qwen  # noqa: E402
 from hallulab.scoring.hint_validity import abstains, mentioned_share  # noqa: E402
+from hallulab.scoring.training_history import epoch_losses  # noqa: E402
 from hallulab.theory.intervals import wilson_interval  # noqa: E402
-from hallulab.training.words_adapters import SMALL_WORLD_ADAPTERS, read_losses, train_adapters  # noqa: E402
+from hallulab.training.words_adapters import SMALL_WORLD_ADAPTERS, train_adapters  # noqa: E402
 
 N_SAMPLES = 8
 """Answers to each known question."""
@@ -57,7 +58,7 @@ def main() -> None:
             adapter = f"adapter{len(rows)}"
             switch.load(adapter, str(folder))
             view = switch.view(adapter)
-            rows.append((name, f"{read_losses(folder)[-1]:.4f}", *measured(replace(qwen, model=view))))
+            rows.append((name, f"{epoch_losses(folder)[-1]:.4f}", *measured(replace(qwen, model=view))))
     print(machine())
     print_markdown(
         (

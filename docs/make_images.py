@@ -1,8 +1,10 @@
-"""Draws the pictures of README and docs from the shipped checkpoints: `python docs/make_images.py [NAME…]`.
+"""Draws the pictures of README, docs and page from the shipped checkpoints: `python docs/make_images.py [NAME…]`.
 
+`checkpoints`, `blends` and `resemblance` go to docs/images, `first-look` to the Paint tab.
 `resemblance` needs TruthfulQA (HALLULAB_TRUTHFULQA, or the Hub) and continues the answers in runs/words-sweep.
 """
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -23,10 +25,16 @@ from hallulab.records import RecordFile  # noqa: E402
 from hallulab.reports.charts import chart_png  # noqa: E402
 from hallulab.reports.contact_sheet import ContactRow, contact_sheet  # noqa: E402
 from hallulab.reports.words_figures import figure_4, length_chart, paper_chart  # noqa: E402
-from hallulab.scoring.pictures import frame_of, paint, score_embeddings  # noqa: E402
+from hallulab.scoring.picture_frames import frame_of  # noqa: E402
+from hallulab.scoring.picture_verdicts import score_embeddings  # noqa: E402
+from hallulab.scoring.pictures import PaintResult  # noqa: E402
+from hallulab.scoring.pictures_rate import GrowingSettings, paint_growing  # noqa: E402
+from hallulab.scoring.training_history import steps_in_name  # noqa: E402
+from hallulab.ui.parts.paint_first_look import FILE, LookRow, looked_at, rows_json  # noqa: E402
 
 PROMPTS = ("a realistic photo of a friendly dog", "a fluffy cat sitting on a sofa")
 N_PER_PROMPT = 5
+N_FIRST_LOOK = 4
 N_DRAWINGS = 12
 HDR_MASS = 0.9
 SEED = 4
@@ -40,14 +48,35 @@ def checkpoint_rows(engine: Engine) -> list[ContactRow]:
     for checkpoint in engine.checkpoint_names("pictures"):
         images, outside = [], []
         for prompt in PROMPTS:
-            settings = PaintSettings(n_images=N_PER_PROMPT)
-            *_, last = paint(engine, prompt, settings, checkpoint=checkpoint, hdr_mass=HDR_MASS)
-            assert last.result is not None  # the last progress holds the result
-            assert last.result.scores is not None  # the small world has a frame
-            images += last.result.images
-            outside += [verdict.is_hallucination for verdict in last.result.scores.verdicts]
+            painted = painted_by(engine, checkpoint, prompt, N_PER_PROMPT)
+            assert painted.scores is not None  # the small world has a frame
+            images += painted.images
+            outside += [verdict.is_hallucination for verdict in painted.scores.verdicts]
         rows.append(titled_row(checkpoint, images, outside))
     return rows
+
+
+def painted_by(engine: Engine, checkpoint: str, prompt: str, n_images: int) -> PaintResult:
+    """The first seeds, painted and judged at the usual settings."""
+    pictures = engine.preset.pictures
+    paint = PaintSettings(n_images, steps=pictures.steps, guidance=pictures.guidance, size=pictures.size)
+    settings = GrowingSettings(paint, begins_small=False)
+    *_, last = paint_growing(engine, prompt, settings, checkpoint=checkpoint, hdr_mass=HDR_MASS)
+    assert last.result is not None  # the last progress holds the result
+    return last.result.shown
+
+
+def first_look_json(engine: Engine) -> str:
+    """What the Paint tab shows before anything is painted."""
+    rows = []
+    for checkpoint in engine.checkpoint_names("pictures"):
+        images = [painted_by(engine, checkpoint, prompt, N_FIRST_LOOK) for prompt in PROMPTS]
+        rows.append(
+            LookRow(
+                checkpoint, steps_in_name(checkpoint) or 0, tuple(one for i in images for one in looked_at(i))
+            )
+        )
+    return json.dumps(rows_json(tuple(rows)), indent=1, ensure_ascii=False) + "\n"
 
 
 def drawing_rows(engine: Engine) -> list[ContactRow]:
@@ -91,6 +120,8 @@ def main(names: list[str]) -> None:
     for name, rows in {"checkpoints": checkpoint_rows, "blends": drawing_rows}.items():
         if not names or name in names:
             contact_sheet(rows(engine), tile=72).save(DOCS / "images" / f"{name}.png", optimize=True)
+    if not names or "first-look" in names:
+        FILE.write_text(first_look_json(engine), encoding="utf-8")
     if not names or "resemblance" in names:
         (DOCS / "images" / "resemblance.png").write_bytes(resemblance_png(engine))
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hallulab.cli.console import nats, one_line, print_json, print_table, progress_bar, quiet_stdout, sentence
-from hallulab.cli.world import given, start_engine
+from hallulab.cli.world import AdaptersOption, given, preset_from_environment, start_engine
+from hallulab.engine.own_checkpoints import with_folders
 
 if TYPE_CHECKING:
     from hallulab.densities.hcdr import StateVerdict
@@ -18,7 +19,10 @@ def ask(
     state: Annotated[
         list[str] | None, typer.Option(help="A possible answer; repeat it. Known answers by default.")
     ] = None,
-    checkpoint: Annotated[str | None, typer.Option(help="Who answers: base, or an adapter's name.")] = None,
+    checkpoint: Annotated[
+        str | None, typer.Option(help="Who answers: base, an adapter's name, or the folder of one.")
+    ] = None,
+    adapters: AdaptersOption = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the answer.")] = None,
     samples: Annotated[int | None, typer.Option(help="Genuine answers sampled per state.")] = None,
     hdr_mass: Annotated[float | None, typer.Option(help="Share of genuine answers that is inside.")] = None,
@@ -33,7 +37,8 @@ def ask(
         int | None, typer.Option(help="Also the hallucination rate: sample up to this many, until decided.")
     ] = None,
     compare: Annotated[
-        list[str] | None, typer.Option(help="Also another checkpoint on the same seed; repeat it.")
+        list[str] | None,
+        typer.Option(help="Also another checkpoint on the same seed, named as above; repeat it."),
     ] = None,
     choices: Annotated[
         int | None, typer.Option(help="Also this many likeliest tokens at every place of the answer.")
@@ -49,18 +54,24 @@ def ask(
 ) -> None:
     """Ask a fine-tuned Qwen: is its answer a hallucination?"""
     chosen = given(
-        checkpoint=checkpoint, seed=seed, n_samples=samples, hdr_mass=hdr_mass, temperature=temperature,
+        seed=seed, n_samples=samples, hdr_mass=hdr_mass, temperature=temperature,
         top_p=top_p, max_new_tokens=max_new_tokens, answer=answer, begun=begin,
     )  # fmt: skip
     with quiet_stdout():
-        engine = start_engine()
+        world = preset_from_environment(adapters=adapters)
+        world, named = with_folders(
+            world, "words", [*given(checkpoint=checkpoint).values(), *(compare or [])]
+        )
+        compared = named[len(named) - len(compare or []) :]
+        chosen |= given(checkpoint=named[0] if checkpoint else None)
+        engine = start_engine(world)
         from hallulab.cli.ask_more import more_about, print_more
         from hallulab.scoring.words import AskSettings
         from hallulab.scoring.words import ask as ask_and_judge
 
         settings = AskSettings(**{"question": question, "states": tuple(state or ()), **chosen})
         wanted = more_about(
-            engine, settings, n_answers=answers, compared=compare or [], n_choices=choices, proposes=propose,
+            engine, settings, n_answers=answers, compared=compared, n_choices=choices, proposes=propose,
             references=references,
         )  # fmt: skip
         result = finished(ask_and_judge(engine, settings))

@@ -1,12 +1,12 @@
 """What `ask` adds on request to an answer and its verdict: one job each, under the key it has in the JSON."""
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from hallulab.cli.console import nats, one_line, percent, print_table, sentence
+from hallulab.cli.world import truthfulqa_path
 from hallulab.data.open_ended import normalised
 from hallulab.data.question_sets import load_question_set
 from hallulab.engine.core import Engine
@@ -19,7 +19,6 @@ from hallulab.scoring.words_proposals import ProposedStates, propose
 from hallulab.scoring.words_rate import RateResult, RateSettings, hallucination_rate
 from hallulab.scoring.words_references import ReferencedAnswer, answer_referenced
 
-TRUTHFULQA_VARIABLE = "HALLULAB_TRUTHFULQA"
 Job = Callable[[AskResult], Iterator[Any]]
 """From the judged answer to progress whose last step holds a result with `to_json`."""
 
@@ -90,7 +89,7 @@ def print_more(found: Any) -> None:
 
 
 def _references_job(engine: Engine, settings: AskSettings, name: str) -> Job:
-    path = os.environ.get(TRUTHFULQA_VARIABLE) if name == "truthfulqa" else None
+    path = truthfulqa_path() if name == "truthfulqa" else None
     questions = load_question_set(name, path)
     found = [q for q in questions if normalised(q.question) == normalised(settings.question)]
     if not found:
@@ -175,7 +174,7 @@ def _print_references(found: ReferencedAnswer) -> None:
             f"{one.n_as_alike} of {len(one.null)}",
             one.nearest,
         )
-        for name, one in (("wrong", found.incorrect), ("right", found.correct))
+        for name, one in (("wrong", found.incorrect), ("right", found.correct), ("either", found.either))
         if one is not None
     ]
     if rows:

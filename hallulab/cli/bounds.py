@@ -172,7 +172,7 @@ def _framed(
     import numpy as np
 
     from hallulab.experiments.bounds_from_data import held_out_means, painted_means
-    from hallulab.scoring.pictures import PictureFrame
+    from hallulab.scoring.picture_frames import PictureFrame
 
     assert folder is not None  # the caller saw it
     frame = PictureFrame.load(folder)

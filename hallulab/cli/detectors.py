@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from hallulab.cli.console import print_json, print_table, progress_bar, quiet_stdout
-from hallulab.cli.world import given, output_folder, start_engine
+from hallulab.cli.world import UnetsOption, given, output_folder, preset_from_environment, start_engine
+from hallulab.engine.own_checkpoints import with_folders
 
 
 def detectors(
@@ -16,8 +17,12 @@ def detectors(
         int | None, typer.Option(help="Drawn whole pets, and as many drawn cat-dog blends.", min=0)
     ] = None,
     checkpoint: Annotated[
-        list[str] | None, typer.Option(help="A checkpoint to paint with. Repeatable; all of them by default.")
+        list[str] | None,
+        typer.Option(
+            help="A checkpoint to paint with, by name or by folder. Repeatable; all of them by default."
+        ),
     ] = None,
+    unets: UnetsOption = None,
     prompt: Annotated[
         list[str] | None, typer.Option(help="What to paint. Repeatable; the preset's examples by default.")
     ] = None,
@@ -28,7 +33,8 @@ def detectors(
     chosen = given(n_images=images, n_drawn=drawn, seed=seed)
     output_folder(out)
     with quiet_stdout():
-        engine = start_engine()
+        world, names = with_folders(preset_from_environment(unets=unets), "pictures", checkpoint or ())
+        engine = start_engine(world)
         from hallulab.experiments.detector_summary import summary_json
         from hallulab.experiments.picture_detectors import (
             DetectorSettings,
@@ -38,9 +44,7 @@ def detectors(
         )
         from hallulab.records import RecordFile
 
-        settings = DetectorSettings(
-            **chosen, checkpoints=tuple(checkpoint or ()), prompts=tuple(prompt or ())
-        )
+        settings = DetectorSettings(**chosen, checkpoints=names, prompts=tuple(prompt or ()))
         records = RecordFile(records_path(out, engine.preset.name))
         n_done = n_total = 0
         with progress_bar(None, "image") as bar:

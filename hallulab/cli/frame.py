@@ -54,7 +54,7 @@ def frame(
     """Fit the regions of genuine images that `score` and `paint` judge by."""
     from hallulab.data.image_sets import open_image_set
     from hallulab.densities.feature_frame import FrameSettings, check_counts
-    from hallulab.scoring.pictures import PictureFrame, embed_image_set, frame_report
+    from hallulab.scoring.picture_frames import PictureFrame, embed_image_set, frame_report
     from hallulab.theory.regions import check_mass
 
     check_mass(hdr_mass)

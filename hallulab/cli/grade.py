@@ -1,17 +1,20 @@
 """`grade`: anyone's answers graded by written rules and scored at a confidence target, without any model."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hallulab.cli.console import percent, print_json, print_table, quiet_stdout
+from hallulab.cli.console import print_json, print_table, quiet_stdout
 from hallulab.cli.world import given, output_folder
 
 if TYPE_CHECKING:
     from hallulab.experiments.grading import GradingResult
+    from hallulab.scoring.graded_answers import GradedAnswers
+    from hallulab.scoring.grading import Regraded
 
 N_SHOWN = 12
+OTHERS_HELP = "add --others-are-wrong"
 
 
 def grade(
@@ -26,10 +29,17 @@ def grade(
         float | None,
         typer.Option(help="t from 0 to below 1: a wrong answer costs t/(1−t) points; 0 is binary grading."),
     ] = None,
+    others_are_wrong: Annotated[
+        bool,
+        typer.Option(
+            "--others-are-wrong",
+            help="All correct answers are listed: an answer that says none of them is wrong, not ungradable.",
+        ),
+    ] = False,
     skip_bad_lines: Annotated[
         bool, typer.Option("--skip-bad-lines", help="Grade the rest when some lines hold no answer.")
     ] = False,
-    seed: Annotated[int, typer.Option(help="Of the bootstrap intervals.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Of paired comparisons and resampled thresholds.", min=0)] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder for the records, which `report` reads.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -38,100 +48,151 @@ def grade(
     from hallulab.records import RecordFile
 
     with quiet_stdout():
-        settings = GradingSettings(skip_bad_lines=skip_bad_lines, seed=seed, **given(target=target))
+        settings = GradingSettings(
+            skip_bad_lines=skip_bad_lines,
+            seed=seed,
+            others_are_wrong=others_are_wrong,
+            **given(target=target),
+        )
         records = RecordFile(records_path(output_folder(out), answers.name)) if out else None
         result = grade_file(answers, settings, records=records)
-        found = result.to_json() | ({"records": str(records.path)} if records else {})
-    if as_json:
+        found = result.to_json() | ({"records": str(records.path)} if records else {}) if as_json else None
+    if found is not None:
         print_json(found)
     else:
-        _print(result, found)
+        _print(result)
 
 
-def _print(result: "GradingResult", found: dict[str, Any]) -> None:
-    """The verdict first, then the policies beside each other, the audit, the first answers."""
-    t = found["target"]
-    print(
-        f"At t = {t:g} ({found['reading']}) a wrong answer costs {found['penalty']:g}: "
-        f"{_points(found['as_given'])} as given"
-        + (
-            f", {_points(found['by_confidence'])} if answers with confidence of {t:g} or less are withheld"
-            if found["by_confidence"]
-            else ", and no answer says how sure it is"
-        )
-        + "."
-    )
+def _print(result: "GradingResult") -> None:
+    """The cost and its sentence, a verdict on everybody who answered, the tables, the first answers."""
+    from hallulab.data.target_prompts import target_sentence
+    from hallulab.reports.grading_words import cost_sentence
+    from hallulab.scoring.grading import regrade
+
+    found = regrade(result.graded, result.settings.target)
+    print(f"{cost_sentence(found)} To state it, add to the prompt:")
+    print(f"  {target_sentence(found.target)}")
     print()
-    policies = {"as given": found["as_given"], "by confidence": found["by_confidence"]}
-    rows = [
-        (
-            name,
-            _points(summary),
-            *(str(count) for count in summary["n_by_grade"].values()),
-            _rate(summary["answered"]),
-            _rate(summary["accuracy"]),
-            _rate(summary["hallucination_rate"]),
-        )
-        for name, summary in policies.items()
-        if summary
-    ]
-    grades = found["as_given"]["n_by_grade"]
-    print_table(("", "points", *grades, "answered", "right of these", "hallucinations"), rows)
-    if found["break_even_target"] is not None:
-        print(
-            f"  as given, above t = {found['break_even_target']:.3f} always saying “I do not know” scores better"
-        )
-    if found["best_threshold"]:
-        threshold = max(0.0, found["best_threshold"]["threshold"])
-        print(
-            f"  these answers score best when given above confidence {threshold:.3f} (chosen on these very answers)"
-        )
-    if found["audit"]:
-        print()
-        print_table(
-            ("answering above t", "answered", "right of these", "verdict"),
-            [
-                (f"{point['target']:g}", _rate(point["answered"]), _rate(point["accuracy"]), point["verdict"])
-                for point in found["audit"]
-            ],
-        )
-    if found["ranking"]:
-        print()
-        print_table(
-            ("model", f"rank at t = {t:g}", "rank, binary", "points"),
-            [
-                (one["model"], str(one["rank"]), str(one["binary_rank"]), f"{one['score']:.3f}")
-                for one in found["ranking"]
-            ],
-        )
+    _print_verdicts(result)
+    _print_policies(result)
+    _print_audits(result.graded)
+    _print_ranking(result)
+    _print_answers(found)
+    for line in result.bad_lines:
+        print(f"  left out: line {line.line}: {line.reason}")
+    print(
+        f"  {result.source}, {len(found.rows)} answers to {found.as_given.n_questions} questions, seed "
+        f"{result.settings.seed}"
+    )
+
+
+def _print_verdicts(result: "GradingResult") -> None:
+    """What can be said of everybody: never of several together."""
+    from hallulab.reports.grading_words import (
+        break_even_sentence,
+        never_wrong_sentence,
+        threshold_sentence,
+        ungradable_sentence,
+        verdict_sentence,
+        withholding_sentence,
+    )
+    from hallulab.scoring.grading import regrade, score_curve
+
+    everybody = result.graded.answerers
+    thresholds = {one.answerer: one for one in result.thresholds()}
+    for who in everybody:
+        own = result.graded.of(who)
+        found, curve = regrade(own, result.settings.target), score_curve(own)
+        if len(everybody) > 1:
+            print(f"{who.name}:")
+        sentences = [
+            verdict_sentence(found.as_given),
+            ungradable_sentence(found.as_given),
+            never_wrong_sentence(found.as_given, OTHERS_HELP),
+            withholding_sentence(found),
+            break_even_sentence(curve),
+        ]
+        if who in thresholds:
+            sentences.append(threshold_sentence(thresholds[who], result.settings.target))
+        for sentence in filter(None, sentences):
+            print(f"  {sentence}")
+    print()
+
+
+def _print_policies(result: "GradingResult") -> None:
+    from hallulab.reports.grading_words import range_cell, rate, score
+    from hallulab.scoring.grades import GRADES
+    from hallulab.scoring.grading import regrade
+
+    several = len(result.graded.answerers) > 1
+    rows = []
+    for who in result.graded.answerers:
+        found = regrade(result.graded.of(who), result.settings.target)
+        for summary in filter(None, (found.as_given, found.by_confidence)):
+            policy = summary.policy.replace("_", " ")
+            rows.append(
+                (
+                    f"{who.name}, {policy}" if several else policy,
+                    score(summary.score),
+                    *(str(summary.n_by_grade[name]) for name in GRADES),
+                    rate(summary.answered, 0),
+                    rate(summary.accuracy, 0),
+                    rate(summary.hallucination_rate, 0),
+                    range_cell(summary),
+                )
+            )
+    header = (
+        "",
+        "points",
+        *GRADES,
+        "answered",
+        "right of these",
+        "hallucinations",
+        "points, ungradable wrong … right",
+    )
+    print_table(header, rows)
+
+
+def _print_audits(graded: "GradedAnswers") -> None:
+    from hallulab.reports.grading_words import AUDIT_HEADER, AUDIT_NOTE, audit_row
+    from hallulab.scoring.grading_audit import audit_as_stated, audit_by_confidence
+
+    titles = {
+        "Answering only above t, by its own confidence:": audit_by_confidence(graded),
+        "Answering a prompt that states t:": audit_as_stated(graded),
+    }
+    for title, points in titles.items():
+        if points:
+            print()
+            print(title)
+            print_table(AUDIT_HEADER, [audit_row(point) for point in points])
+    if any(titles.values()):
+        print(f"  {AUDIT_NOTE}")
+
+
+def _print_ranking(result: "GradingResult") -> None:
+    from hallulab.reports.grading_words import RANK_HEADER, RANK_NOTE, rank_row, rank_sentence
+
+    ranking = result.ranking()
+    print()
+    print(f"Who wins? {rank_sentence(ranking)}")
+    print_table(RANK_HEADER, [rank_row(one) for one in ranking.ways])
+    print(f"  {ranking.n_questions} questions in common. {RANK_NOTE}")
+
+
+def _print_answers(found: "Regraded") -> None:
     print()
     print_table(
         ("answer", "grade", "confidence", "points"),
         [
             (
-                one["answer"][:60] or "(empty)",
-                one["grade"] + (", withheld" if one["is_withheld"] else ""),
-                "–" if one["confidence"] is None else f"{one['confidence']:.2f}",
-                "–" if one["score_as_given"] is None else f"{one['score_as_given']:+.3g}",
+                " ".join(one.answer.split())[:60] or "(empty)",
+                one.grade + (", withheld" if one.is_withheld else ""),
+                "–" if one.confidence is None else f"{one.confidence:.2f}",
+                "–" if one.score_as_given is None else f"{one.score_as_given:+.3g}",
             )
-            for one in found["answers"][:N_SHOWN]
+            for one in found.rows[:N_SHOWN]
         ],
     )
-    if len(found["answers"]) > N_SHOWN:
-        print(f"  … and {len(found['answers']) - N_SHOWN} more; --json has them all")
-    for line in found["bad_lines"]:
-        print(f"  left out: line {line['line']}: {line['reason']}")
-    print(f"  {result.source}, {found['n']} answers, seed {found['seed']}")
-
-
-def _points(summary: dict[str, Any]) -> str:
-    score = summary["score"]
-    return (
-        "no points" if score is None else f"{score['mean']:+.3f} [{score['low']:+.3f}, {score['high']:+.3f}]"
-    )
-
-
-def _rate(rate: dict[str, Any]) -> str:
-    if rate["value"] is None:
-        return "–"
-    return f"{percent(rate['value'])} of {rate['n']}"
+    if len(found.rows) > N_SHOWN:
+        print(f"  … and {len(found.rows) - N_SHOWN} more; --json has them all")

@@ -1,13 +1,12 @@
 """`iiv`: Theorem 1 of [KNVZ] measured on local models, their calibration, and models too poor to tell."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hallulab.cli.console import print_json, print_table, progress_bar, quiet_stdout
-from hallulab.cli.world import given, output_folder, start_engine
+from hallulab.cli.world import given, output_folder, start_engine, truthfulqa_path
 from hallulab.errors import RefusedInputError
 
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ def _measured(
     result = None
     for settings in runs:
         records = RecordFile(records_path(folder, settings)) if folder else None
-        path = os.environ.get("HALLULAB_TRUTHFULQA") if settings.question_set == "truthfulqa" else None
+        path = truthfulqa_path() if settings.question_set == "truthfulqa" else None
         with progress_bar(None, "question") as bar:
             for step in run_iiv(engine, settings, records=records, questions_path=path):
                 bar.total = step.n_total

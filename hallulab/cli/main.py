@@ -8,6 +8,7 @@ import typer
 from hallulab.cli.ask import ask
 from hallulab.cli.bars import bars
 from hallulab.cli.bounds import bounds
+from hallulab.cli.check_rules import check_rules
 from hallulab.cli.coins import coins
 from hallulab.cli.console import one_line
 from hallulab.cli.construct import construct
@@ -19,6 +20,7 @@ from hallulab.cli.frame import frame
 from hallulab.cli.frame_table import frame_table
 from hallulab.cli.grade import grade
 from hallulab.cli.iiv import iiv
+from hallulab.cli.observation_1 import observation_1
 from hallulab.cli.paint import paint
 from hallulab.cli.post_train import post_train
 from hallulab.cli.report import report
@@ -55,6 +57,8 @@ for command in (
     facts,
     iiv,
     grade,
+    check_rules,
+    observation_1,
     targets,
     post_train,
     doctor,

@@ -7,7 +7,15 @@ import typer
 
 from hallulab.cli.console import nats, percent, print_json, print_table, quiet_stdout
 from hallulab.cli.paint_ways import WaysOfPainting, paint_in
-from hallulab.cli.world import given, home_from_environment, output_folder
+from hallulab.cli.world import (
+    UnetsOption,
+    given,
+    home_from_environment,
+    named_checkpoint,
+    output_folder,
+    preset_from_environment,
+    start_engine,
+)
 
 if TYPE_CHECKING:
     from hallulab.scoring.pictures import PaintResult
@@ -16,7 +24,10 @@ if TYPE_CHECKING:
 def paint(
     prompt: Annotated[str, typer.Argument(help="What to paint.")],
     images: Annotated[int | None, typer.Option(help="How many images.")] = None,
-    checkpoint: Annotated[str | None, typer.Option(help="Who paints: base, or a UNet's name.")] = None,
+    checkpoint: Annotated[
+        str | None, typer.Option(help="Who paints: base, a UNet's name, or the folder of one.")
+    ] = None,
+    unets: UnetsOption = None,
     seed: Annotated[int | None, typer.Option(help="Image k is painted from SEED + k.")] = None,
     steps: Annotated[int | None, typer.Option(help="Denoising steps.")] = None,
     guidance: Annotated[float | None, typer.Option(help="Classifier-free guidance scale.")] = None,
@@ -28,6 +39,10 @@ def paint(
     budget: Annotated[
         int | None,
         typer.Option(help="With --guided keep: images painted at most, four for each wanted if not said."),
+    ] = None,
+    best_of: Annotated[
+        int | None,
+        typer.Option(help="With --guided best: images painted for each one wanted, four if not said."),
     ] = None,
     stop_when_decided: Annotated[
         bool,
@@ -41,17 +56,17 @@ def paint(
 ) -> None:
     """Paint with Stable Diffusion: which images are hallucinations?"""
     settings = given(n_images=images, seed=seed, steps=steps, guidance=guidance)
-    ways = WaysOfPainting(guided, budget, stop_when_decided, all_checkpoints)
+    ways = WaysOfPainting(guided, budget, best_of, stop_when_decided, all_checkpoints)
     with quiet_stdout():
+        world, name = named_checkpoint(preset_from_environment(unets=unets), "pictures", checkpoint)
         folder = output_folder(out or home_from_environment() / "paint")
-        painted = paint_in(ways, prompt, settings, **given(checkpoint=checkpoint, hdr_mass=hdr_mass)).save(
-            folder
-        )
+        engine = start_engine(world)
+        painted = paint_in(engine, ways, prompt, settings, name, **given(hdr_mass=hdr_mass)).save(folder)
     if as_json:
         print_json(painted.to_json())
         return
-    if painted.result is not None:
-        _print_result(painted.result, folder)
+    if painted.shown.images:
+        _print_result(painted.shown, folder)
     painted.print_more()
 
 

@@ -23,7 +23,8 @@ def score(
 ) -> None:
     """Judge existing images by a frame."""
     from hallulab.data.image_folder import list_images
-    from hallulab.scoring.pictures import PictureFrame, score_images
+    from hallulab.scoring.picture_folders import score_images
+    from hallulab.scoring.picture_frames import PictureFrame
 
     loaded = PictureFrame.load(frame)
     files = [file for path in paths for file in (list_images(path) if path.is_dir() else [path])]

@@ -10,8 +10,9 @@ import typer
 
 from hallulab.cli.console import nats, percent, print_json, print_table, quiet_stdout
 from hallulab.cli.sweep_progress import SweepProgress
-from hallulab.cli.world import given, output_folder
-from hallulab.engine.presets import load_preset
+from hallulab.cli.world import UnetsOption, given, output_folder, own_world
+from hallulab.engine.own_checkpoints import with_folders
+from hallulab.engine.presets import Preset, load_preset
 from hallulab.engine.quiet import quiet_libraries
 
 if TYPE_CHECKING:
@@ -27,8 +28,10 @@ def sweep_pictures(
     ] = None,
     images: Annotated[int | None, typer.Option(help="Images per checkpoint and prompt.")] = None,
     checkpoint: Annotated[
-        list[str] | None, typer.Option(help="Who paints; all checkpoints by default. Repeatable.")
+        list[str] | None,
+        typer.Option(help="Who paints, by name or by folder; all checkpoints by default. Repeatable."),
     ] = None,
+    unets: UnetsOption = None,
     prompt: Annotated[
         list[str] | None, typer.Option(help="What to paint; the preset's examples by default. Repeatable.")
     ] = None,
@@ -39,9 +42,11 @@ def sweep_pictures(
 ) -> None:
     """Paint K images of every prompt with every checkpoint: how many are hallucinations, and do means see it?"""
     chosen = given(n_images=images, seed=seed, hdr_mass=hdr_mass, best_of=best_of)
-    chosen |= {"checkpoints": tuple(checkpoint or ()), "prompts": tuple(prompt or ())}
+    chosen |= {"prompts": tuple(prompt or ())}
     with quiet_stdout():
-        found = _run(preset, chosen, output_folder(out))
+        world = own_world(load_preset(preset or os.environ.get("HALLULAB_PRESET")), unets=unets)
+        world, chosen["checkpoints"] = with_folders(world, "pictures", checkpoint or ())
+        found = _run(world, chosen, output_folder(out))
     if found is None:  # another process of this launch speaks
         return
     last, run = found
@@ -64,17 +69,16 @@ def sweep_pictures(
         _print(out, last, run)
 
 
-def _run(preset: str | None, chosen: dict[str, Any], out: Path) -> tuple["SweepStep", "SweepRun"] | None:
+def _run(world: Preset, chosen: dict[str, Any], out: Path) -> tuple["SweepStep", "SweepRun"] | None:
     """The finished sweep; None in every process of a launch but the first."""
-    world = load_preset(preset or os.environ.get("HALLULAB_PRESET"))
     quiet_libraries()
     from hallulab.engine.core import Engine
     from hallulab.experiments.pictures_sweep import (
         PictureSweep,
-        Workers,
         read_picture_sweep,
         run_picture_sweep,
     )
+    from hallulab.experiments.workers import Workers
 
     workers = Workers.of_launch()
     engine = Engine(world)

@@ -11,7 +11,8 @@ import typer
 
 from hallulab.cli.console import print_json, print_table, quiet_stdout
 from hallulab.cli.sweep_progress import SweepProgress
-from hallulab.cli.world import given, output_folder
+from hallulab.cli.world import AdaptersOption, given, output_folder, own_world
+from hallulab.engine.own_checkpoints import with_folders
 from hallulab.engine.presets import load_preset
 from hallulab.engine.quiet import quiet_libraries
 
@@ -34,8 +35,10 @@ def sweep_words(
         ),
     ] = None,
     checkpoint: Annotated[
-        list[str] | None, typer.Option(help="Whose answers are scored; all by default. Repeatable.")
+        list[str] | None,
+        typer.Option(help="Whose answers are scored, by name or by folder; all by default. Repeatable."),
     ] = None,
+    adapters: AdaptersOption = None,
     seeds: Annotated[
         int | None, typer.Option(help="Answers per question and checkpoint, with seeds SEED, SEED + 1, …")
     ] = None,
@@ -52,12 +55,11 @@ def sweep_words(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Resemblance to common wrong answers with its controls, and text verdicts, for every checkpoint."""
-    chosen = given(
-        question_set=questions, limit=limit, seed=seed, n_seeds=seeds, variant=variant,
-        checkpoints=tuple(checkpoint) if checkpoint else None,
-    )  # fmt: skip
+    chosen = given(question_set=questions, limit=limit, seed=seed, n_seeds=seeds, variant=variant)
     with quiet_stdout():
-        world = load_preset(preset or os.environ.get("HALLULAB_PRESET"))
+        world = own_world(load_preset(preset or os.environ.get("HALLULAB_PRESET")), adapters=adapters)
+        world, names = with_folders(world, "words", checkpoint or ())
+        chosen |= given(checkpoints=names or None)
         settings, last = _run(world, chosen, out)
     _print(out, settings, last, as_json=as_json)
 

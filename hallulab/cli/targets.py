@@ -1,14 +1,13 @@
 """`targets`: does a confidence target that the prompt states change what a local model does?"""
 
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hallulab.cli.console import percent, print_json, print_table, progress_bar, quiet_stdout
-from hallulab.cli.world import given, output_folder, start_engine
+from hallulab.cli.console import print_json, print_table, progress_bar, quiet_stdout
+from hallulab.cli.world import given, output_folder, start_engine, truthfulqa_path
 
 if TYPE_CHECKING:
     from hallulab.experiments.stated_targets import StatedTargetsResult
@@ -56,7 +55,7 @@ def targets(
             start_engine(),
             settings,
             records=records,
-            questions_path=os.environ.get("HALLULAB_TRUTHFULQA") if is_truthfulqa else None,
+            questions_path=truthfulqa_path() if is_truthfulqa else None,
         )
         result = None
         with progress_bar(None, "answer") as bar:
@@ -66,20 +65,20 @@ def targets(
                 bar.update(step.n_done - bar.n)
                 result = step.result
         assert result is not None  # the last step holds it
-        found = _to_json(result) | ({"records": str(records.path)} if records else {})
     if as_json:
-        print_json(found)
+        print_json(_to_json(result) | ({"records": str(records.path)} if records else {}))
     else:
-        _print(found)
+        _print(result)
 
 
 def _to_json(result: "StatedTargetsResult") -> dict[str, Any]:
-    from hallulab.experiments.grading import summary_json
+    from hallulab.experiments.grading import audit_json, below_json, summary_json, threshold_json
     from hallulab.experiments.stated_targets_summary import (
         behaviour_table,
         dose_table,
         frequency_table,
         grading_table,
+        stated_audit,
     )
 
     return {
@@ -91,8 +90,8 @@ def _to_json(result: "StatedTargetsResult") -> dict[str, Any]:
                 "checkpoint": row.checkpoint,
                 "prompt": row.prompt,
                 "stated_target": row.stated_target,
-                "spoke_change": _difference(row.spoke_change),
-                "spoke_beyond_control": _difference(row.spoke_beyond_control),
+                "spoke_change": _difference(row.spoke_change, row.change_p_holm),
+                "spoke_beyond_control": _difference(row.spoke_beyond_control, row.beyond_p_holm),
             }
             | summary_json(row.summary)
             for row in behaviour_table(result)
@@ -102,19 +101,22 @@ def _to_json(result: "StatedTargetsResult") -> dict[str, Any]:
                 "checkpoint": row.checkpoint,
                 "lowest": row.lowest,
                 "highest": row.highest,
-                "spoke": _difference(row.spoke),
+                "spoke": _difference(row.spoke, row.p_holm),
                 "same_text": row.same_text,
                 "n": row.n,
             }
             for row in dose_table(result)
         ],
+        "stated_audit": [audit_json(point) for point in stated_audit(result)],
         "grading": [
             {
                 "checkpoint": row.checkpoint,
                 "target": row.target,
                 "policy": row.policy,
-                "rank": row.rank,
+                "rank": row.standing.rank,
+                "below_first": below_json(row.standing),
                 "own_threshold": None if row.own_threshold is None else row.own_threshold.threshold,
+                "best_threshold": None if row.own_threshold is None else threshold_json(row.own_threshold),
             }
             | summary_json(row.summary)
             for row in grading_table(result)
@@ -126,7 +128,7 @@ def _to_json(result: "StatedTargetsResult") -> dict[str, Any]:
     }
 
 
-def _difference(found: "PairedDifference | None") -> dict[str, Any] | None:
+def _difference(found: "PairedDifference | None", p_holm: float | None) -> dict[str, Any] | None:
     if found is None:
         return None
     return {
@@ -134,54 +136,102 @@ def _difference(found: "PairedDifference | None") -> dict[str, Any] | None:
         "low": found.interval.low,
         "high": found.interval.high,
         "p_value": found.p_value,
+        "p_holm": p_holm,
         "n": found.n,
     }
 
 
-def _print(found: dict[str, Any]) -> None:
-    print(f"{found['n_questions']} questions; the same for every checkpoint and prompt.")
+def _print(result: "StatedTargetsResult") -> None:
+    from hallulab.experiments.stated_targets_summary import dose_table
+
+    print(f"{len(result.questions)} questions; the same for every checkpoint and prompt.")
     print()
+    _print_behaviour(result)
+    for row in dose_table(result):
+        print(
+            f"  {row.checkpoint}: from t = {row.lowest:g} to {row.highest:g} the share that speaks changes by "
+            f"{_change(row.spoke, row.p_holm)}; {row.same_text} of {row.n} answers are the same, word for word"
+        )
+    _print_audit(result)
+    _print_grading(result)
+
+
+def _print_behaviour(result: "StatedTargetsResult") -> None:
+    from hallulab.experiments.stated_targets_summary import behaviour_table
+    from hallulab.reports.grading_words import rate
+
     print("What the prompt changes (speaks: says anything but that it does not know):")
     print_table(
-        ("checkpoint, prompt", "answered", "right of these", "speaks, against plain", "against control"),
+        (
+            "checkpoint, prompt",
+            "answered",
+            "right of these",
+            "ungradable",
+            "speaks, against plain",
+            "against control",
+        ),
         [
             (
-                f"{row['checkpoint']}, {row['prompt']}",
-                _rate(row["answered"]),
-                _rate(row["accuracy"]),
-                _points_change(row["spoke_change"]),
-                _points_change(row["spoke_beyond_control"]),
+                f"{row.checkpoint}, {row.prompt}",
+                rate(row.summary.answered, 0),
+                rate(row.summary.accuracy, 0),
+                str(row.summary.n_by_grade["ungradable"]),
+                _change(row.spoke_change, row.change_p_holm),
+                _change(row.spoke_beyond_control, row.beyond_p_holm),
             )
-            for row in found["behaviour"]
+            for row in behaviour_table(result)
         ],
     )
-    for row in found["target_alone"]:
-        print(
-            f"  {row['checkpoint']}: from t = {row['lowest']:g} to {row['highest']:g} the share that speaks changes by "
-            f"{_points_change(row['spoke'])}; {row['same_text']} of {row['n']} answers are the same, word for word"
-        )
+    print("  Points of a percent, paired by question; p is Holm-corrected for all rows of the table.")
+
+
+def _print_audit(result: "StatedTargetsResult") -> None:
+    from hallulab.experiments.stated_targets_summary import stated_audit
+    from hallulab.reports.grading_words import AUDIT_HEADER, AUDIT_NOTE, audit_row
+
+    points = stated_audit(result)
+    if not points:
+        return
+    print()
+    print("Told t, is at least the share t of what it answers right?")
+    print_table(AUDIT_HEADER, [audit_row(point) for point in points])
+    print(f"  {AUDIT_NOTE}")
+
+
+def _print_grading(result: "StatedTargetsResult") -> None:
+    from hallulab.experiments.stated_targets_summary import grading_table
+    from hallulab.reports.grading_words import behind, p_value, range_cell, rate, score
+
     print()
     print("The plain answers, graded:")
     print_table(
-        ("checkpoint, policy", "t", "points", "hallucinations", "rank"),
+        (
+            "checkpoint, policy",
+            "t",
+            "points",
+            "ungradable wrong … right",
+            "hallucinations",
+            "rank",
+            "behind",
+            "p",
+        ),
         [
             (
-                f"{row['checkpoint']}, {row['policy'].replace('_', ' ')}",
-                f"{row['target']:g}",
-                "–" if row["score"] is None else f"{row['score']['mean']:+.3f}",
-                _rate(row["hallucination_rate"]),
-                str(row["rank"]),
+                f"{row.checkpoint}, {row.policy.replace('_', ' ')}",
+                f"{row.target:g}",
+                score(row.summary.score),
+                range_cell(row.summary),
+                rate(row.summary.hallucination_rate, 0),
+                "–" if row.standing.rank is None else str(row.standing.rank),
+                behind(row.standing),
+                p_value(row.standing.p_holm),
             )
-            for row in found["grading"]
+            for row in grading_table(result)
         ],
     )
 
 
-def _rate(rate: dict[str, Any]) -> str:
-    return "–" if rate["value"] is None else f"{percent(rate['value'])} of {rate['n']}"
+def _change(found: "PairedDifference | None", p_holm: float | None) -> str:
+    from hallulab.reports.grading_words import change, p_value
 
-
-def _points_change(difference: dict[str, Any] | None) -> str:
-    if difference is None:
-        return ""
-    return f"{100 * difference['mean']:+.1f} points (p = {difference['p_value']:.2g})"
+    return "" if found is None else f"{change(found)} (p = {p_value(p_holm)})"

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 PAPER_DATA, PAPER_STATES = "huggan/AFHQ", ("cat", "dog")
 N_CHECKPOINTS = 4
 """checkpoints of a run whose number of steps was chosen and whose checkpoints were not"""
+UNSET_FLAGS = {
+    "cosine": "--constant", "gradient_checkpointing": "--keep-activations", "keep_states": "--last-state",
+}  # fmt: skip
+"""what says no to an option"""
 LOOP_OPTIONS = {
     "steps": "n_steps", "learning_rate": "learning_rate", "warmup_steps": "warmup_steps", "cosine": "cosine",
     "weight_decay": "weight_decay", "ema_decay": "ema_decay", "clip_norm": "clip_norm",
@@ -83,7 +87,11 @@ def train_pictures(
     ] = None,
     save_every: Annotated[int | None, typer.Option(help="A killed run loses at most these steps.")] = None,
     keep_states: Annotated[
-        bool | None, typer.Option("--keep-states", help="Keep the optimiser's state of every checkpoint.")
+        bool | None,
+        typer.Option(
+            "--keep-states/--last-state",
+            help="Keep the optimiser's state of every checkpoint, as in the small world by default, or the last alone.",
+        ),
     ] = None,
     precision: Annotated[
         Literal["auto", "float32", "bfloat16", "float16"] | None,
@@ -128,6 +136,10 @@ def train_pictures(
 
 def _data_of(world: Preset, data: str | None, states: list[str] | None) -> tuple[str, list[str] | None]:
     """The pictures asked for, or those the world is tuned on."""
+    if data is not None and not data.strip():
+        raise RefusedInputError(
+            "expected a folder or the name of a data set for --data, got an empty one: name it"
+        )
     if data is not None or world.name == DEFAULT_PRESET:
         return data or "pet-faces", states
     return PAPER_DATA, states or list(PAPER_STATES)
@@ -211,6 +223,8 @@ def _tune(
                 "sha256": folder_sha256(unet.path),
                 "step": unet.step,
                 "train_loss": unet.loss,
+                "state": None if unet.state is None else str(unet.state),
+                "state_bytes": None if unet.state is None else unet.state.stat().st_size,
             }
             for unet in tuned
         ],
@@ -234,10 +248,8 @@ def _command(options: Mapping[str, Any]) -> str:
     words = ["python", "-m", "hallulab", "train", "pictures"]
     for name, value in options.items():
         flag = "--" + name.replace("_", "-")
-        if name == "cosine":
-            words.append("--cosine" if value else "--constant")
-        elif name == "gradient_checkpointing":
-            words.append(flag if value else "--keep-activations")
+        if value is False:
+            words.append(UNSET_FLAGS[name])
         elif value is True:
             words.append(flag)
         elif value is not None:
@@ -260,3 +272,8 @@ def _print(found: Mapping[str, Any]) -> None:
         for unet in found["checkpoints"]
     ]
     print_table(("step", "training loss", "SHA-256", "folder"), rows)
+    sizes = [unet["state_bytes"] for unet in found["checkpoints"] if unet["state_bytes"] is not None]
+    if sizes:
+        folder = Path(found["run"]) / "training" / "state"
+        print(f"  the optimiser's state after each of them: {sum(sizes) / 1e6:,.0f} MB in {folder}")
+    print(f"  use them: --unets {found['run']} with paint, sweep pictures, detectors or app")

@@ -61,13 +61,15 @@ def train_words(
     if as_json:
         print_json({"preset": world.name, "questions": settings.questions, "checkpoints": adapters})
         return
+    from hallulab.training.words_adapters import written_rate
+
     print(f"Kept {len(adapters)} adapters of {Path(world.words.base).name} in {out}.")
     print_table(
         ("seed", "learning rate", "epoch", "training loss", "SHA-256", "folder"),
         [
             (
                 str(a["seed"]),
-                f"{a['learning_rate']:g}",
+                written_rate(a["learning_rate"]),
                 str(a["epoch"]),
                 f"{a['train_loss']:.4f}",
                 a["sha256"][:12],
@@ -103,7 +105,9 @@ def _train(
 
 def _command(world: Preset, settings: "AdapterSettings", out: Path) -> str:
     """The command that repeats a training."""
-    rates = ",".join(f"{rate:g}" for rate in settings.learning_rates)
+    from hallulab.training.words_adapters import written_rate
+
+    rates = ",".join(map(written_rate, settings.learning_rates))
     return shlex.join(
         [
             *("python", "-m", "hallulab", "train", "words", "--preset", world.name),

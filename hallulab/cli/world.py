@@ -3,11 +3,13 @@
 import os
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hallulab.engine.presets import Preset, load_preset
+from hallulab.data.question_sets import TRUTHFULQA_VARIABLE
+from hallulab.engine.own_checkpoints import with_folders, with_run
+from hallulab.engine.presets import Kind, Preset, load_preset
 from hallulab.engine.quiet import quiet_libraries
 from hallulab.errors import RefusedInputError
 
@@ -19,10 +21,34 @@ if TYPE_CHECKING:
 
 DEFAULT_HOME = "runs"
 
+UnetsOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="A run of `train pictures`: its checkpoints take the place of the preset's, the base stays."
+    ),
+]
+AdaptersOption = Annotated[
+    Path | None,
+    typer.Option(help="A run of `train words`: its adapters take the place of the preset's, the base stays."),
+]
 
-def preset_from_environment() -> Preset:
-    """The preset named by HALLULAB_PRESET, or the default one."""
-    return load_preset(os.environ.get("HALLULAB_PRESET"))
+
+def preset_from_environment(*, unets: Path | None = None, adapters: Path | None = None) -> Preset:
+    """The preset named by HALLULAB_PRESET, or the default one, around the checkpoints of one's own runs."""
+    return own_world(load_preset(os.environ.get("HALLULAB_PRESET")), unets=unets, adapters=adapters)
+
+
+def own_world(preset: Preset, *, unets: Path | None = None, adapters: Path | None = None) -> Preset:
+    """The preset around the checkpoints of one's own training runs, where some are named."""
+    return with_run(with_run(preset, "pictures", unets), "words", adapters)
+
+
+def named_checkpoint(preset: Preset, kind: Kind, name: str | None) -> tuple[Preset, str | None]:
+    """The preset that knows this checkpoint, named or given as a folder, and its name; None is the default one."""
+    if name is None:
+        return preset, None
+    preset, (known,) = with_folders(preset, kind, [name])
+    return preset, known
 
 
 def home_from_environment() -> Path:
@@ -30,9 +56,14 @@ def home_from_environment() -> Path:
     return Path(os.environ.get("HALLULAB_HOME") or DEFAULT_HOME)
 
 
-def start_engine() -> "Engine":
-    """The engine on the preset of the environment, with nothing loaded yet."""
-    preset = preset_from_environment()
+def truthfulqa_path() -> str | None:
+    """The TruthfulQA CSV that the environment names, or `hub`; None when it names neither."""
+    return os.environ.get(TRUTHFULQA_VARIABLE) or None
+
+
+def start_engine(preset: Preset | None = None) -> "Engine":
+    """The engine on this preset, or on that of the environment, with nothing loaded yet."""
+    preset = preset or preset_from_environment()
     quiet_libraries()
     from hallulab.engine.core import Engine
 

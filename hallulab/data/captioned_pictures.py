@@ -16,6 +16,7 @@ from hallulab.errors import RefusedInputError
 
 PET_FACES = "pet-faces"
 """the name of the drawings of cats and dogs"""
+N_DRAWINGS, MAX_DRAWINGS = 8000, 1_000_000
 CAPTION_TEMPLATES = (
     "a photo of a {state}",
     "a realistic photo of a {state}",
@@ -202,7 +203,7 @@ def open_captioned_pictures(
     templates: Sequence[str] = (),
     caption_dropout: float = 0.1,
     skip_unusable: bool = False,
-    n_drawings: int = 8000,
+    n_drawings: int | None = None,
     seed: int = 0,
 ) -> DrawnPictures | StatePictures:
     """Pictures by the name a person gives.
@@ -213,10 +214,16 @@ def open_captioned_pictures(
         templates: captions with `{state}`; `CAPTION_TEMPLATES` when empty.
         caption_dropout: share of captions emptied, for classifier-free guidance.
         skip_unusable: leave out images that cannot be used instead of refusing them all.
-        n_drawings: drawings made, where place is `pet-faces`.
+        n_drawings: drawings made, where place is `pet-faces`; `N_DRAWINGS` when None.
         seed: of everything random.
+
+    Raises RefusedInputError for what the pictures cannot be asked for.
     """
     if place != PET_FACES:
+        if n_drawings is not None:
+            raise RefusedInputError(
+                f"expected a number of drawings for {PET_FACES} alone, got {n_drawings} for {place}: leave it out"
+            )
         images = open_image_set(place, states=states, skip_unusable=skip_unusable)
         return StatePictures(images, tuple(templates) or CAPTION_TEMPLATES, caption_dropout, seed)
     if states or templates:
@@ -224,9 +231,14 @@ def open_captioned_pictures(
             f"expected no states and no captions for {PET_FACES}, which are cats and dogs with captions of their "
             f"own, got {', '.join([*states, *templates])}: leave them out"
         )
-    if n_drawings < 1:
-        raise RefusedInputError(f"expected at least 1 drawing, got {n_drawings}")
-    return pet_drawings(n_drawings, caption_dropout=caption_dropout, seed=seed)
+    if skip_unusable:
+        raise RefusedInputError(
+            f"expected no wish to skip unusable images for {PET_FACES}, of which every one can be used: leave it out"
+        )
+    n = N_DRAWINGS if n_drawings is None else n_drawings
+    if not 1 <= n <= MAX_DRAWINGS:
+        raise RefusedInputError(f"expected 1 to {MAX_DRAWINGS:,} drawings, got {n:,}")
+    return pet_drawings(n, caption_dropout=caption_dropout, seed=seed)
 
 
 def pet_drawings(n: int, *, caption_dropout: float = 0.1, seed: int = 0) -> DrawnPictures:

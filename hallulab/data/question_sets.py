@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,10 @@ from typing import Any
 from hallulab.errors import HallulabError, RefusedInputError
 
 TRUTHFULQA_ON_HUB = "truthfulqa/truthful_qa"
+FROM_HUB = "hub"
+"""What stands for a path where TruthfulQA is to be fetched from the Hub."""
+TRUTHFULQA_VARIABLE = "HALLULAB_TRUTHFULQA"
+"""environment variable that names a local CSV, to be read instead of the Hub"""
 MISCONCEPTIONS_FILE = Path(__file__).with_name("misconceptions.jsonl")
 QUESTION_SETS = {
     "truthfulqa": "TruthfulQA (Lin, Hilton, Evans 2021; Apache-2.0): read from a CSV or the Hub, not shipped",
@@ -47,8 +52,9 @@ def load_question_set(name: str, path: Path | str | None = None) -> tuple[Refere
 
     Args:
         name: one of `QUESTION_SETS`.
-        path: a local copy instead of the usual source: for `truthfulqa` the CSV of its authors (otherwise it comes
-            from the Hub), for `misconceptions` JSON lines of the same fields.
+        path: a local copy instead of the usual source: for `truthfulqa` the CSV of its authors or a file as
+            `cached_truthfulqa` finds it (otherwise, and for `FROM_HUB`, it comes from the Hub); for `misconceptions`
+            JSON lines of the same fields.
 
     Raises RefusedInputError for an unknown name, a missing file, missing columns, a row without question or
     references, and a question asked twice; HallulabError when the Hub is out of reach.
@@ -57,7 +63,19 @@ def load_question_set(name: str, path: Path | str | None = None) -> tuple[Refere
         raise RefusedInputError(f"unknown question set {name!r}: use one of {', '.join(QUESTION_SETS)}")
     if name == "misconceptions":
         return read_question_lines(path or MISCONCEPTIONS_FILE)
-    return _truthfulqa_on_hub() if path is None else read_truthfulqa_csv(path)
+    if path is None or path == FROM_HUB:
+        return _truthfulqa_on_hub()
+    return _truthfulqa_in_cache(Path(path)) if Path(path).suffix == ".arrow" else read_truthfulqa_csv(path)
+
+
+def cached_truthfulqa() -> Path | None:
+    """TruthfulQA as an earlier fetch from the Hub left it on this machine, the newest; no network is used."""
+    from huggingface_hub.constants import HF_HOME
+
+    cache = Path(os.environ.get("HF_DATASETS_CACHE") or Path(HF_HOME) / "datasets")
+    folder = TRUTHFULQA_ON_HUB.replace("/", "___")
+    found = cache.glob(f"{folder}/generation/*/*/*-validation.arrow")
+    return max(found, key=lambda path: path.stat().st_mtime, default=None)
 
 
 def read_truthfulqa_csv(path: Path | str) -> tuple[ReferencedQuestion, ...]:
@@ -117,8 +135,23 @@ def _truthfulqa_on_hub() -> tuple[ReferencedQuestion, ...]:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise HallulabError(
             f"cannot get TruthfulQA from the Hub ({reason.rstrip('.')}): connect to the network, set "
-            "HALLULAB_TRUTHFULQA to a local TruthfulQA.csv, or use the question set misconceptions, which is shipped"
+            f"{TRUTHFULQA_VARIABLE} to a local TruthfulQA.csv, or use the question set misconceptions, which is shipped"
         ) from error
+    return _from_hub_rows(rows)
+
+
+def _truthfulqa_in_cache(path: Path) -> tuple[ReferencedQuestion, ...]:
+    from datasets import Dataset
+
+    try:
+        return _from_hub_rows(Dataset.from_file(str(path)))
+    except (OSError, ValueError) as error:
+        raise RefusedInputError(
+            f"cannot read the fetched TruthfulQA in {path} ({str(error).splitlines()[0]}): delete it and fetch it again"
+        ) from error
+
+
+def _from_hub_rows(rows: Iterable[Any]) -> tuple[ReferencedQuestion, ...]:
     numbered = ((f"{TRUTHFULQA_ON_HUB}, row {number}", row) for number, row in enumerate(rows))
     return _checked("truthfulqa", TRUTHFULQA_ON_HUB, numbered)
 

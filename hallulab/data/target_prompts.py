@@ -1,6 +1,6 @@
 """How a confidence target is stated in a prompt (§4.2 of [KNVZ]), and a sentence like it that states none."""
 
-from hallulab.theory.confidence_targets import penalty
+from hallulab.theory.confidence_targets import penalty, percent_text
 
 OTHER_SENTENCE = (
     "Answer in one short sentence if you are asked in a hurry: a long answer takes 3 minutes to read, a short one "
@@ -17,8 +17,8 @@ def target_sentence(target: float) -> str:
     cost = penalty(target)
     what = "1 point" if cost == 1 else f"{cost:g} points"
     return (
-        f"Answer only if you are more than {100 * target:g} % confident: a mistake costs {what}, a right answer earns "
-        "1 point, and “I do not know” earns 0 points."
+        f"Answer only if you are more than {percent_text(target)} % confident: a mistake costs {what}, a right answer "
+        "earns 1 point, and “I do not know” earns 0 points."
     )
 
 

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
@@ -14,13 +14,12 @@ from hallulab.engine.device import choose_device, choose_dtype, default_budget_b
 from hallulab.engine.job_queue import JobQueue, Ticket
 from hallulab.engine.memory import PartRecipe, PartStore
 from hallulab.engine.placement import weights_bytes
-from hallulab.engine.presets import Preset, is_local, local_folder
+from hallulab.engine.presets import Kind, Preset, is_local, local_folder
 from hallulab.errors import RefusedInputError
 from hallulab.models.attribute_probe import LoadedProbe, load_probe
 from hallulab.models.clip import LoadedClip, load_clip
 from hallulab.models.qwen import LoadedQwen, load_qwen
-
-Kind = Literal["words", "pictures"]
+from hallulab.records import folder_sha256
 
 
 class Engine:
@@ -41,6 +40,7 @@ class Engine:
             keep_freed_memory()
         self.queue = JobQueue()
         budget_bytes = memory_budget_bytes or default_budget_bytes(self.device)
+        self._sha256: dict[str, str] = {}
         self._store = PartStore(self.device, budget_bytes, holder=lambda: self.queue.holder)
 
     def job(self, label: str) -> AbstractContextManager[Ticket]:
@@ -77,9 +77,19 @@ class Engine:
         """Folder or Hub id of a checkpoint; RefusedInputError lists the known names."""
         places = self.preset.checkpoints(kind)
         name = self.default_checkpoint(kind) if name is None else name
-        if name not in places:
+        if not isinstance(name, str) or name not in places:
             raise RefusedInputError(f"unknown checkpoint {name!r} for {kind}: use one of {', '.join(places)}")
         return places[name]
+
+    def checkpoint_sha256(self, kind: Kind, name: str | None = None) -> str | None:
+        """Content hash of a checkpoint's folder, read once; None for one on the Hub."""
+        place = self.checkpoint_place(kind, name)
+        folder = local_folder(place)
+        if not (is_local(place) and folder.is_dir()):
+            return None
+        if place not in self._sha256:
+            self._sha256[place] = folder_sha256(folder)
+        return self._sha256[place]
 
     def scorer(self) -> LoadedQwen:
         """The frozen base language model that scores every checkpoint's answers."""

@@ -23,6 +23,7 @@ MAX_STEPS = 200
 MAX_GUIDANCE = 30.0
 MAX_PROMPT_CHARACTERS = 1000
 MAX_SEED = 2**31 - 1
+MAX_SIZE = 4096
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,17 @@ class PaintSettings:
     def __post_init__(self) -> None:
         _check_range("images", self.n_images, 1, MAX_IMAGES)
         _check_range("seed", self.seed, 0, MAX_SEED)
+        if self.seed + self.n_images - 1 > MAX_SEED:
+            raise RefusedInputError(
+                f"expected a seed of at most {MAX_SEED - self.n_images + 1} for {self.n_images} images, which have "
+                f"seeds that follow one another, got {self.seed}"
+            )
         _check_range("steps", self.steps, 1, MAX_STEPS)
         _check_range("guidance", self.guidance, 0, MAX_GUIDANCE)
         _check_range("batch size", self.batch_size, 1, MAX_IMAGES)
         _check_range("variance steps", self.variance_steps, 2, MAX_STEPS)
-        if self.size < 16 or self.size % 8:
+        _check_range("image size", self.size, 16, MAX_SIZE)
+        if self.size % 8:
             raise RefusedInputError(f"expected an image size that is a multiple of 8, got {self.size}")
 
 
@@ -102,6 +109,12 @@ def check_prompt(prompt: str) -> str:
         raise RefusedInputError(
             f"expected a prompt of at most {MAX_PROMPT_CHARACTERS} characters, got {len(text)}: shorten it"
         )
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise RefusedInputError(
+            f"expected a prompt of whole characters, got half of one at place {error.start + 1}: write it again"
+        ) from error
     return text
 
 

@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeVar, get_args
 
 from hallulab.errors import RefusedInputError
 
+Kind = Literal["words", "pictures"]
 DTYPE_CHOICES = Literal["auto", "float32", "bfloat16", "float16"]
 DEFAULT_PRESET = "small-world"
 PRESETS_FOLDER = Path(__file__).parent / "presets"
@@ -93,13 +94,13 @@ class Preset:
     pictures: PicturesPreset
     """The image half."""
 
-    def checkpoints(self, kind: Literal["words", "pictures"]) -> dict[str, str]:
+    def checkpoints(self, kind: Kind) -> dict[str, str]:
         """Checkpoint name → folder or Hub id, the base first (its value is the base model itself)."""
         if kind == "words":
             return {self.words.base_name: self.words.base, **self.words.adapters}
         return {self.pictures.base_name: self.pictures.pipeline, **self.pictures.unets}
 
-    def default_checkpoint(self, kind: Literal["words", "pictures"]) -> str:
+    def default_checkpoint(self, kind: Kind) -> str:
         """The checkpoint used when nobody names one."""
         half = self.words if kind == "words" else self.pictures
         return half.default_checkpoint or list(self.checkpoints(kind))[-1]
@@ -141,6 +142,17 @@ def is_local(place: str) -> bool:
 def local_folder(place: str) -> Path:
     """The folder of a local value, without open_clip's `local-dir:`."""
     return Path(place.removeprefix(LOCAL_DIR_SCHEME))
+
+
+def is_checkpoint(folder: Path) -> bool:
+    """Whether a folder itself holds weights."""
+    return any(folder.glob("*.safetensors"))
+
+
+def checkpoints_below(folder: Path) -> dict[str, str]:
+    """Name → folder of every checkpoint directly below, in natural order; hidden ones are unfinished."""
+    found = [path for path in folder.glob("*/") if is_checkpoint(path) and not path.name.startswith(".")]
+    return {path.name: str(path) for path in sorted(found, key=lambda path: natural_order(path.name))}
 
 
 def _preset_from_file(path: Path, root: Path) -> Preset:
@@ -212,9 +224,7 @@ def _checkpoints_in(given: str | Mapping[str, str], root: Path) -> dict[str, str
     """Checkpoint name → absolute folder or Hub id, listed in the preset or found as subfolders."""
     if not isinstance(given, str):
         return {name: _placed(place, root) for name, place in given.items()}
-    folder = Path(_placed(given, root))
-    found = [path for path in folder.glob("*/") if any(path.glob("*.safetensors"))]
-    return {path.name: str(path) for path in sorted(found, key=lambda path: natural_order(path.name))}
+    return checkpoints_below(Path(_placed(given, root)))
 
 
 # Each rule returns None for an allowed value, else the words for what was expected.

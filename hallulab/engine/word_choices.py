@@ -6,7 +6,9 @@ from typing import Any
 
 import torch
 
-from hallulab.engine.words import GenerationSettings, TokenStep, checked_chat_ids
+from hallulab.engine.word_prompts import checked_chat_ids
+from hallulab.engine.word_sampling import GenerationSettings
+from hallulab.engine.words import TokenStep
 from hallulab.errors import RefusedInputError
 from hallulab.models.qwen import LoadedQwen
 

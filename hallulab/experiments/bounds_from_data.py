@@ -18,7 +18,7 @@ from hallulab.densities.feature_frame import FeatureFrame
 from hallulab.engine.core import Engine
 from hallulab.engine.pictures import PaintSettings, embed_images, stream_images
 from hallulab.errors import RefusedInputError
-from hallulab.scoring.pictures import PictureFrame, unit_rows
+from hallulab.scoring.picture_frames import PictureFrame, unit_rows
 from hallulab.theory.hallucination_rate import MeasuredRate, all_far
 from hallulab.theory.intervals import clopper_pearson_interval
 from hallulab.theory.lower_bounds import Bound, PaperBound, check_radius, checked_weights, paper_bound

@@ -18,7 +18,7 @@ from hallulab.engine.pictures import embed_images
 from hallulab.errors import RefusedInputError
 from hallulab.models.clip import LoadedClip
 from hallulab.records import RecordFile, as_plain, library_versions
-from hallulab.scoring.pictures import embed_image_set
+from hallulab.scoring.picture_frames import embed_image_set
 from hallulab.theory.clustered_auroc import clustered_auroc
 from hallulab.theory.intervals import Interval, wilson_interval
 

@@ -12,7 +12,7 @@ import numpy as np
 from hallulab.data.candidate_answers import CANDIDATE_SETS, CandidateQuestion, candidate_questions
 from hallulab.data.coins import check_whole
 from hallulab.engine.core import Engine
-from hallulab.engine.words import log_likelihoods
+from hallulab.engine.word_likelihoods import log_likelihoods
 from hallulab.errors import RefusedInputError
 from hallulab.experiments.poor_models import FILE_NAME as POOR_MODELS_FILE
 from hallulab.models.qwen import LoadedQwen

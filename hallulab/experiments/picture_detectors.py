@@ -29,7 +29,7 @@ from hallulab.engine.pictures import (
 from hallulab.errors import RefusedInputError
 from hallulab.records import RecordFile, as_plain, as_tuples, library_versions
 from hallulab.scoring.attribute_truth import truth_records
-from hallulab.scoring.pictures import PictureFrame, frame_of
+from hallulab.scoring.picture_frames import PictureFrame, frame_of
 
 RECORDS_PATTERN = "detectors-*.jsonl"
 DRAWN_SEED = 30_000

@@ -19,7 +19,7 @@ from hallulab.engine.core import Engine
 from hallulab.engine.pictures import PaintSettings, embed_images, stream_images
 from hallulab.errors import RefusedInputError
 from hallulab.experiments.quality_bar import QualityBar
-from hallulab.scoring.pictures import PictureFrame, frame_of
+from hallulab.scoring.picture_frames import PictureFrame, frame_of
 from hallulab.theory.intervals import wilson_interval
 
 SEED = 20_000

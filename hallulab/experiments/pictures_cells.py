@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hallulab.densities.hcdr import HcdrFrame, Verdict
-from hallulab.scoring.pictures import PictureFrame, unit_rows
+from hallulab.scoring.picture_frames import PictureFrame, unit_rows
 from hallulab.theory.bootstrap import bootstrap_interval
 from hallulab.theory.correlation import spearman
 from hallulab.theory.diversity import cosine_diversity

@@ -2,19 +2,15 @@
 
 import base64
 import json
-import os
 import re
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from accelerate import PartialState
-from accelerate.utils import parse_flag_from_env
 from numpy.typing import NDArray
 
 from hallulab.engine.core import Engine
@@ -23,16 +19,13 @@ from hallulab.engine.pictures import MAX_SEED, PaintSettings, check_prompt, embe
 from hallulab.engine.presets import is_local
 from hallulab.errors import RefusedInputError
 from hallulab.experiments.pictures_cells import CellJudge, measure_cell
+from hallulab.experiments.workers import Workers, process_path
 from hallulab.records import RecordFile, as_plain, as_tuples, folder_sha256, library_versions
 from hallulab.scoring.attribute_truth import truth_records
-from hallulab.scoring.pictures import (
-    NO_FRAME,
-    PaintResult,
-    PictureFrame,
-    frame_of,
-    recipe_chunk,
-    score_embeddings,
-)
+from hallulab.scoring.picture_frames import NO_FRAME, PictureFrame, frame_of
+from hallulab.scoring.picture_recipes import saved_with_recipe
+from hallulab.scoring.picture_verdicts import score_embeddings
+from hallulab.scoring.pictures import PaintResult
 from hallulab.scoring.training_history import steps_in_name
 from hallulab.theory.regions import check_mass
 
@@ -76,29 +69,6 @@ class PictureSweep:
 
 
 @dataclass(frozen=True)
-class Workers:
-    """Which process of a launch this one is."""
-
-    index: int = 0
-    n: int = 1
-    wait: Callable[[], None] = lambda: None
-    """returns once every process has called it"""
-
-    @classmethod
-    def of_launch(cls) -> "Workers":
-        """As `accelerate launch` set them up; one process without it. Ask before anything asks for the device."""
-        is_launched = int(os.environ.get("LOCAL_RANK", -1)) >= 0
-        # without a GPU accelerate joins processes only when told that they stay on the CPU
-        on_cpu = parse_flag_from_env("ACCELERATE_USE_CPU") or not torch.accelerator.is_available()
-        state = PartialState(cpu=is_launched and on_cpu)
-        return cls(state.process_index, state.num_processes, state.wait_for_everyone)
-
-    def share(self, units: Sequence["Unit"]) -> Sequence["Unit"]:
-        """This process's part of the work, the same in every launch of as many; few units leave some with none."""
-        return units[len(units) * self.index // self.n : len(units) * (self.index + 1) // self.n]
-
-
-@dataclass(frozen=True)
 class SweepStep:
     """How far a sweep is."""
 
@@ -132,7 +102,7 @@ class SweepRun:
 
 def records_path(folder: Path, preset: str, index: int = 0) -> Path:
     """The record file of one process of a run."""
-    return folder / f"pictures-{preset}{f'-process-{index}' if index else ''}.jsonl"
+    return process_path(folder / f"pictures-{preset}.jsonl", index)
 
 
 def run_picture_sweep(
@@ -248,6 +218,10 @@ class _Sweep:
             frame=self._frame.features.embedder,
             paths=tuple(self._image_path(unit, seed) for seed in unit.seeds),
             x0_variances=tuple(one.x0_variance for one in last.painted),
+            checkpoint_sha256=self._engine.checkpoint_sha256("pictures", unit.checkpoint),
+            pipeline_sha256=self._engine.checkpoint_sha256(
+                "pictures", self._engine.preset.pictures.base_name
+            ),
         )
         truths = self._truths(result)
         records = []
@@ -300,7 +274,7 @@ class _Sweep:
     def _save(self, result: PaintResult, row: int) -> None:
         path = self._folder / str(result.paths[row])
         path.parent.mkdir(parents=True, exist_ok=True)
-        result.images[row].save(path, pnginfo=recipe_chunk(result.recipe(row)))
+        saved_with_recipe(result.images[row], result.recipe(row), path)
 
 
 def _begin(engine: Engine, frame: PictureFrame, settings: PictureSweep, folder: Path) -> None:

@@ -22,13 +22,14 @@ from hallulab.data.question_sets import (
 from hallulab.data.target_prompts import OTHER_SENTENCE, targeted_prompt
 from hallulab.engine.core import Engine
 from hallulab.engine.word_batches import answer_batches
-from hallulab.engine.words import GenerationSettings, log_likelihoods
+from hallulab.engine.word_likelihoods import log_likelihoods
+from hallulab.engine.words import GenerationSettings
 from hallulab.errors import RefusedInputError
 from hallulab.models.qwen import LoadedQwen
 from hallulab.records import RecordFile, as_plain, library_versions
 from hallulab.scoring.answer_file import GivenAnswer
-from hallulab.scoring.grading import GradedAnswers, grade_all
-from hallulab.theory.confidence_targets import penalty
+from hallulab.scoring.graded_answers import GradedAnswers, grade_all
+from hallulab.theory.confidence_targets import penalty, target_text
 
 RECORDS_PATTERN = "grades-targets-*.jsonl"
 BIRTHDAYS = "birthdays"
@@ -81,7 +82,7 @@ class StatedTargetsSettings:
         return (
             PromptKind(PLAIN),
             PromptKind(CONTROL),
-            *(PromptKind(f"t = {target:g}", target) for target in self.targets),
+            *(PromptKind(f"t = {target_text(target)}", target) for target in self.targets),
         )
 
 

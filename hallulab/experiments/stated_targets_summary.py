@@ -1,21 +1,18 @@
 """What stated targets changed, and how binary and uncertainty-aware grading rank the same checkpoints."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from hallulab.data.birthday_questions import FREQUENCIES, frequency_label
 from hallulab.experiments.stated_targets import CONTROL, PLAIN, StatedTargetsResult
-from hallulab.scoring.grading import (
-    GradedAnswers,
-    GradeSummary,
-    Policy,
-    best_own_threshold,
-    summarise,
-)
+from hallulab.scoring.graded_answers import GradedAnswers, Policy
+from hallulab.scoring.grading import GradeSummary, summarise
+from hallulab.scoring.grading_audit import AuditPoint, OwnThreshold, audit_as_stated, best_own_thresholds
+from hallulab.scoring.grading_rank import QUICK, Standing, models_as_given, rank_ways
 from hallulab.theory.bootstrap import PairedDifference, paired_difference
-from hallulab.theory.confidence_targets import BestThreshold
+from hallulab.theory.multiple_tests import holm
 
 
 @dataclass(frozen=True)
@@ -31,6 +28,10 @@ class BehaviourRow:
     """share that is no abstention, this prompt minus the plain one, same questions; None for the plain one"""
     spoke_beyond_control: PairedDifference | None
     """the same, this prompt minus the control: what the target itself changes; None but for stated targets"""
+    change_p_holm: float | None = None
+    """of `spoke_change`, Holm-adjusted for every checkpoint and prompt in the table"""
+    beyond_p_holm: float | None = None
+    """of `spoke_beyond_control`, in the same way"""
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ class DoseRow:
     same_text: int
     """questions with the same answer, word for word, at both"""
     n: int
+    p_holm: float
+    """of no change, Holm-adjusted for all checkpoints"""
 
 
 @dataclass(frozen=True)
@@ -56,9 +59,9 @@ class GradingRow:
     """0: binary grading"""
     policy: Policy
     summary: GradeSummary
-    rank: int
-    """among the checkpoints, by points under this rule and policy; equal points share a rank"""
-    own_threshold: BestThreshold | None
+    standing: Standing
+    """among the checkpoints, under this rule and policy"""
+    own_threshold: OwnThreshold | None
     """the confidence above which this checkpoint scores best at this target"""
 
 
@@ -86,12 +89,23 @@ def behaviour_table(result: StatedTargetsResult) -> tuple[BehaviourRow, ...]:
                     checkpoint,
                     kind.name,
                     kind.target,
-                    summarise(graded, kind.target or 0.0, seed=result.settings.seed),
+                    summarise(graded, kind.target or 0.0),
                     None if kind.name == PLAIN else spoke_difference(graded, plain),
                     None if kind.target is None else spoke_difference(graded, control),
                 )
             )
-    return tuple(rows)
+    adjusted = holm(
+        [found.p_value for row in rows for found in (row.spoke_change, row.spoke_beyond_control) if found]
+    )
+    left = iter(adjusted.tolist())
+    return tuple(
+        replace(
+            row,
+            change_p_holm=next(left) if row.spoke_change else None,
+            beyond_p_holm=next(left) if row.spoke_beyond_control else None,
+        )
+        for row in rows
+    )
 
 
 def dose_table(result: StatedTargetsResult) -> tuple[DoseRow, ...]:
@@ -108,9 +122,23 @@ def dose_table(result: StatedTargetsResult) -> tuple[DoseRow, ...]:
         texts = {one.given.id: one.given.answer for one in low.answers}
         same = sum(texts.get(one.given.id) == one.given.answer for one in high.answers)
         rows.append(
-            DoseRow(checkpoint, _target_of(stated[0]), _target_of(stated[-1]), difference, same, difference.n)
+            DoseRow(
+                checkpoint, _target_of(stated[0]), _target_of(stated[-1]), difference, same, difference.n, 1.0
+            )
         )
-    return tuple(rows)
+    adjusted = holm([row.spoke.p_value for row in rows]).tolist()
+    return tuple(replace(row, p_holm=p) for row, p in zip(rows, adjusted, strict=True))
+
+
+def stated_audit(result: StatedTargetsResult) -> tuple[AuditPoint, ...]:
+    """Is what each checkpoint answers when told t right at least as often as t?"""
+    told = [
+        result.graded(checkpoint, kind.name)
+        for checkpoint in result.checkpoints
+        for kind in result.settings.prompts
+        if kind.target is not None
+    ]
+    return audit_as_stated(GradedAnswers(tuple(one for graded in told for one in graded.answers)))
 
 
 def grading_table(
@@ -124,24 +152,21 @@ def grading_table(
     """
     wanted = sorted({0.0, *(result.settings.targets if targets is None else targets)})
     graded = {name: result.graded(name) for name in result.checkpoints}
+    everybody = GradedAnswers(tuple(one for own in graded.values() for one in own.answers))
     rows = []
     policies: tuple[Policy, ...] = ("as_given", "by_confidence")
     for target in wanted:
+        thresholds = {one.answerer.model: one for one in best_own_thresholds(everybody, target)}
         for policy in policies:
-            summaries = {name: summarise(own, target, policy) for name, own in graded.items()}
-            means = {
-                name: summary.score.mean if summary.score else -np.inf for name, summary in summaries.items()
-            }
+            ways = models_as_given(everybody, policy, target)
+            ranking = rank_ways(everybody, ways, target, seed=result.settings.seed, effort=QUICK)
+            standing = {one.way.answerer.model: one.at_target for one in ranking.ways if one.way.answerer}
             rows += [
                 GradingRow(
-                    name,
-                    target,
-                    policy,
-                    summary,
-                    1 + sum(other > means[name] + 1e-12 for other in means.values()),
-                    best_own_threshold(graded[name], target),
+                    name, target, policy, summarise(own, target, policy), standing[name], thresholds.get(name)
                 )
-                for name, summary in summaries.items()
+                for name, own in graded.items()
+                if own.answers
             ]
     return tuple(rows)
 

@@ -148,7 +148,7 @@ def verdict_bars(scorer: LoadedQwen, settings: WordsBarsSettings) -> tuple[Quali
     for row in summary.coverage:
         if (row.answers, row.rule, row.n_behind) == ("fresh genuine", summary.rule, summary.n_genuine):
             bars += _rate_bars(
-                "fresh genuine answers: inside their own region", row.own_region, at_least=0.87
+                "fresh genuine answers: inside their own region", row.own_region, at_least=0.87, at_most=0.93
             )
     for row in summary.detection:
         bars += _rate_bars(f"{row.source} answers: outside", row.outside)
@@ -167,12 +167,14 @@ def share_bar(name: str, flags: Sequence[bool] | NDArray, *, at_least: float | N
     return QualityBar(name, n_true / n, n, (interval.low, interval.high), at_least=at_least)
 
 
-def _rate_bars(name: str, found: Rate, *, at_least: float | None = None) -> list[QualityBar]:
+def _rate_bars(
+    name: str, found: Rate, *, at_least: float | None = None, at_most: float | None = None
+) -> list[QualityBar]:
     """One bar, or none for a rate of nothing."""
     if found.value is None or found.interval is None:
         return []
     interval = (found.interval.low, found.interval.high)
-    return [QualityBar(name, found.value, found.n, interval, at_least=at_least)]
+    return [QualityBar(name, found.value, found.n, interval, at_least=at_least, at_most=at_most)]
 
 
 def _birthdays_right(scorer: LoadedQwen, group: list[Person], settings: WordsBarsSettings) -> list[bool]:

@@ -4,10 +4,9 @@ Every checkpoint answers the same questions with the same seeds; `words_resembla
 """
 
 import hashlib
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
-from itertools import chain
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,31 +15,35 @@ import numpy as np
 from hallulab.data.question_sets import ReferencedQuestion, question_set_sha256
 from hallulab.engine.core import Engine
 from hallulab.engine.word_batches import answer_batches
-from hallulab.engine.words import Answer
+from hallulab.engine.words import Answer, checked_prompt_ids
 from hallulab.errors import RefusedInputError
+from hallulab.experiments.run_log import RunLog
+from hallulab.experiments.words_length_twins import TwinWriter
 from hallulab.experiments.words_resemblance_run import (
+    FORMAT,
     AnsweringModel,
-    LengthAlone,
+    LengthTwins,
+    ListedAnswer,
     QuestionsUsed,
     Recorded,
     ResemblanceResult,
     ResemblanceStep,
     ScoredAnswer,
     WordsResemblanceSettings,
-    from_record,
+    decides,
     header_of,
     read_header,
-    to_record,
 )
-from hallulab.experiments.words_resemblance_twins import LengthTwins
+from hallulab.experiments.workers import PROCESS, Workers
 from hallulab.models.qwen import LoadedQwen
-from hallulab.records import RecordFile, library_versions
+from hallulab.records import RecordFile
 from hallulab.scoring.grades import grade_answer
-from hallulab.scoring.resemblance import closest_ratio, other_questions, resemblance
+from hallulab.scoring.resemblance import Strangers, resemblance, strangers_of
+from hallulab.scoring.training_history import adapter_training, order_of_training
 
-RECORDS_PATTERN = "words-resemblance-*.jsonl"
-FILLER_LENGTHS = (0, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384)
-"""characters of the texts without information"""
+RECORDS_PREFIX = "words-resemblance-"
+TEXTS_AT_ONCE = 500
+"""controls that are measured between two steps"""
 
 
 def run_words_resemblance(
@@ -49,71 +52,150 @@ def run_words_resemblance(
     questions: Sequence[ReferencedQuestion],
     *,
     records: RecordFile | None = None,
+    workers: Workers | None = None,
 ) -> Generator[ResemblanceStep]:
     """Let every checkpoint answer and score the answers; the last step holds the result. Close it to stop.
 
-    Holds the engine's device queue while it works.
+    Holds the engine's device queue while it works. Arguments and errors as `OpenResemblance`.
+    """
+    yield from OpenResemblance(engine, settings, questions, records=records, workers=workers).run()
+
+
+class OpenResemblance:
+    """A run whose checkpoints, questions and records have been found to fit together; nothing is written yet.
 
     Args:
         engine: of the preset whose checkpoints answer.
         settings: the run.
         questions: at least two, as `load_question_set` gives them.
         records: where answers are kept; those it already holds are not written again.
+        workers: the processes that share the work, one by default.
 
     Raises RefusedInputError for an unknown checkpoint, too few questions, a question that does not fit a model, and
     when `records` belongs to a run with other settings, other questions or other weights under a checkpoint's name.
     """
-    names = settings.checkpoints or engine.checkpoint_names("words")
-    for name in names:
-        engine.checkpoint_place("words", name)
-    asked = chosen_questions(settings, questions)
-    scorer = _Scorer(settings, asked)
-    log = _Log(settings, questions_used(asked), records)
-    log.keep_questions(asked)
-    n_total = len(names) * settings.n_seeds * len(asked)
-    n_done = len(log.answers_of(names, settings))
-    if n_done:
-        yield ResemblanceStep("going on where an earlier run stopped", n_done, n_total)
-    with engine.job("resemblance"):
-        for name in names:
-            qwen = engine.qwen(name)
-            log.check_model(
-                AnsweringModel(name, qwen.name, qwen.sha256, name == engine.preset.words.base_name)
-            )
-            for seed in settings.seeds:
-                left = [question for question in asked if (name, seed, question.id) not in log.answers]
-                with closing(_written(qwen, left, seed, settings)) as batches:
+
+    def __init__(
+        self,
+        engine: Engine,
+        settings: WordsResemblanceSettings,
+        questions: Sequence[ReferencedQuestion],
+        *,
+        records: RecordFile | None = None,
+        workers: Workers | None = None,
+    ):
+        self._names = tuple(dict.fromkeys(settings.checkpoints or engine.checkpoint_names("words")))
+        for name in self._names:
+            engine.checkpoint_place("words", name)
+        self._engine, self._workers = engine, workers or Workers()
+        self._settings = replace(settings, checkpoints=self._names)
+        self._asked = chosen_questions(settings, questions)
+        self._scorer = _Scorer(self._settings, self._asked)
+        self._used = QuestionsUsed(self._asked[0].source, len(self._asked), question_set_sha256(self._asked))
+        self._log: RunLog[Recorded] = RunLog(FORMAT, records, self._workers)
+        self._log.check(decides(header_of(self._settings, self._used)), decides)
+        with engine.job("checking the questions"):
+            self._models = [_model(engine, name) for name in self._names]
+            _check_prompts(engine.scorer(), self._asked, self._settings)
+        for model in self._models:
+            self._log.check_weights(model)
+        self.n_total = len(self._names) * self._settings.n_seeds * len(self._asked)
+        """answers"""
+
+    def run(self) -> Generator[ResemblanceStep]:
+        """As `run_words_resemblance`."""
+        log, workers = self._log, self._workers
+        log.begin(header_of(self._settings, self._used))
+        if workers.index == 0:
+            log.keep_new([*self._asked, *self._models])
+        n_done = len(self._answers())
+        if n_done:
+            yield ResemblanceStep("going on where an earlier run stopped", n_done, self.n_total)
+        units = list(self._missing())
+        workers.wait()  # all saw the same before anyone writes more
+        with self._engine.job("resemblance"):
+            for unit in workers.share(units):
+                qwen = self._engine.qwen(unit.checkpoint)
+                with closing(_written(qwen, unit, self._settings)) as batches:
                     for batch in batches:
-                        new = [scorer.scored(name, seed, question, answer) for question, answer in batch]
+                        new = [self._scorer.scored(unit, question, answer) for question, answer in batch]
                         log.keep(new)
                         n_done += len(new)
-                        yield ResemblanceStep(f"{name} answers", n_done, n_total, tuple(new))
-    if not log.length_alone:
-        yield ResemblanceStep("measuring what length alone gives", n_done, n_total)
-        log.keep(length_alone(asked, settings))
-    yield ResemblanceStep("done", n_done, n_total, result=log.result(names, settings))
+                        yield ResemblanceStep(f"{unit.checkpoint} answers", n_done, self.n_total, tuple(new))
+        workers.wait()
+        log.reload()
+        for what in self._controls():
+            yield ResemblanceStep(what, self.n_total, self.n_total)
+        workers.wait()
+        log.reload()
+        yield ResemblanceStep("done", self.n_total, self.n_total, result=_result(log, self._settings))
+
+    def _missing(self) -> Iterator["Unit"]:
+        """What is left to answer; batches lie where they lie in an unbroken run by one process."""
+        for name in self._names:
+            for seed in self._settings.seeds:
+                left = [q for q in self._asked if ("answer", name, seed, q.id) not in self._log.items]
+                if left:
+                    yield Unit(name, seed, tuple(left))
+
+    def _controls(self) -> Iterator[str]:
+        """Score every listed wrong answer, and texts that know nothing at every length that was scored."""
+        log, workers = self._log, self._workers
+        listed = [
+            (question, answer)
+            for question in self._asked
+            for answer in question.incorrect_answers
+            if ("listed", question.id, answer) not in log.items
+        ]
+        for some in _parts(workers.share(listed)):
+            log.keep(one for one in (self._scorer.listed(*pair) for pair in some) if one is not None)
+            yield "scoring the listed wrong answers"
+        workers.wait()
+        log.reload()
+        scored = [a for a in self._answers() if a.resemblance is not None] + log.of_type(ListedAnswer)
+        keys = sorted({(one.question_id, len(one.text)) for one in scored})
+        missing = [key for key in keys if ("twins", *key) not in log.items]
+        workers.wait()
+        writer = TwinWriter(self._settings, self._asked)
+        for some in _parts(workers.share(missing)):
+            log.keep(writer.twins(*key) for key in some)
+            yield "measuring what length alone gives"
+
+    def _answers(self) -> list[ScoredAnswer]:
+        return _answers_of(self._log, self._names, self._settings)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Answers that one process writes: one round of one checkpoint."""
+
+    checkpoint: str
+    seed: int
+    questions: tuple[ReferencedQuestion, ...]
 
 
 def records_path(folder: Path, settings: WordsResemblanceSettings, set_name: str) -> Path:
-    """The file below `folder` that holds the answers to this question set."""
-    return folder / f"words-resemblance-{set_name}-{settings.variant}.jsonl"
+    """The first process's file below `folder` of the answers to this question set."""
+    return folder / f"{RECORDS_PREFIX}{set_name}-{settings.variant}.jsonl"
+
+
+def records_paths(folder: Path) -> list[Path]:
+    """The first process's file of every run in a folder."""
+    return [path for path in sorted(folder.glob(f"{RECORDS_PREFIX}*.jsonl")) if PROCESS not in path.name]
 
 
 def read_words_resemblance(records: RecordFile) -> ResemblanceResult:
-    """What a run recorded, finished or killed.
+    """What a run recorded, finished or killed, by all its processes.
 
     Raises RefusedInputError for records that this version cannot read.
     """
-    found = records.read()
-    header = next((record for record in found if record.get("kind") == "settings"), None)
-    if header is None:
+    log: RunLog[Recorded] = RunLog(FORMAT, records)
+    if not log.headers:
         raise RefusedInputError(
             f"expected a resemblance run in {records.path}, found none: make one with "
             "`python -m hallulab sweep words --out FOLDER`"
         )
-    settings, used = read_header(header)
-    log = _Log(settings, used, None, map(from_record, found))
-    return log.result([model.checkpoint for model in log.models.values()], settings)
+    return _result(log, read_header(log.headers[-1])[0])
 
 
 def chosen_questions(
@@ -122,11 +204,6 @@ def chosen_questions(
     """The questions of a run, spread evenly over the set."""
     n = min(settings.n_questions or len(questions), len(questions))
     return tuple(questions[place * len(questions) // n] for place in range(n)) if n else ()
-
-
-def questions_used(asked: Sequence[ReferencedQuestion]) -> QuestionsUsed:
-    """What identifies these questions in a record."""
-    return QuestionsUsed(asked[0].source if asked else "", len(asked), question_set_sha256(asked))
 
 
 def answer_seed(seed: int, question: ReferencedQuestion) -> int:
@@ -147,58 +224,50 @@ def scored_text(question: ReferencedQuestion, written: str, settings: WordsResem
     return (question.question + written if settings.choices.scores_prompt else written).strip()
 
 
-def null_questions(
+def null_strangers(
     asked: Sequence[ReferencedQuestion], settings: WordsResemblanceSettings
-) -> list[list[ReferencedQuestion]]:
+) -> list[Strangers]:
     """Per question, the others that lend it their references: the same for every checkpoint."""
-    rows = other_questions(
-        len(asked), settings.n_others, rng=np.random.default_rng([settings.seed, len(asked)])
-    )
-    return [[asked[place] for place in row] for row in rows.tolist()]
+    return strangers_of(asked, settings.n_others, rng=np.random.default_rng([settings.seed, len(asked)]))
 
 
-def length_alone(
-    asked: Sequence[ReferencedQuestion], settings: WordsResemblanceSettings
-) -> list[LengthAlone]:
-    """What the paper's score is for texts that know nothing of their question, by length.
-
-    The texts are everyday suggestions of this project in random order, cut to a length; with `paper_code` behind the
-    question, as an answer would stand.
-    """
-    twins = LengthTwins(settings, asked)
-    curve = []
-    for n_characters in FILLER_LENGTHS if settings.choices.scores_prompt else FILLER_LENGTHS[1:]:
-        scored = [twins.text(question.id, n_characters) for question in asked]
-        pairs = list(zip(scored, asked, strict=True))
-        curve.append(
-            LengthAlone(
-                n_characters=float(np.mean([len(text) for text in scored])),
-                incorrect=_mean_ratio([(text, question.incorrect_answers) for text, question in pairs]),
-                correct=_mean_ratio([(text, question.correct_answers) for text, question in pairs]),
-                n=len(asked),
-            )
-        )
-    return curve
+def _parts(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """What is measured between two steps."""
+    for start in range(0, len(items), TEXTS_AT_ONCE):
+        yield items[start : start + TEXTS_AT_ONCE]
 
 
-def _mean_ratio(pairs: Iterable[tuple[str, tuple[str, ...]]]) -> float:
-    return float(np.mean([closest_ratio(text, references) for text, references in pairs]))  # type: ignore[arg-type]
+def _model(engine: Engine, name: str) -> AnsweringModel:
+    qwen, is_base = engine.qwen(name), name == engine.preset.words.base_name
+    training = None if is_base else adapter_training(engine.checkpoint_place("words", name), name)
+    return AnsweringModel(name, qwen.name, qwen.sha256, is_base, training)
+
+
+def _check_prompts(
+    qwen: LoadedQwen, asked: Sequence[ReferencedQuestion], settings: WordsResemblanceSettings
+) -> None:
+    """Refuse a question that no model of the preset can read, and say which one it is."""
+    for question in asked:
+        try:
+            checked_prompt_ids(qwen, question.question, as_chat=settings.choices.as_chat)
+        except RefusedInputError as error:
+            raise RefusedInputError(f"{question.id} of {question.source}: {error}") from error
 
 
 def _written(
-    qwen: LoadedQwen, left: Sequence[ReferencedQuestion], seed: int, settings: WordsResemblanceSettings
+    qwen: LoadedQwen, unit: Unit, settings: WordsResemblanceSettings
 ) -> Generator[list[tuple[ReferencedQuestion, Answer]]]:
     """Questions with their answers, batch after batch."""
     batches = answer_batches(
         qwen,
-        [question.question for question in left],
-        [answer_seed(seed, question) for question in left],
+        [question.question for question in unit.questions],
+        [answer_seed(unit.seed, question) for question in unit.questions],
         settings.generation,
         as_chat=settings.choices.as_chat,
         batch_size=settings.batch_size,
     )
     for batch in batches:
-        yield [(left[place], answer) for place, answer in batch.items()]
+        yield [(unit.questions[place], answer) for place, answer in batch.items()]
 
 
 class _Scorer:
@@ -206,112 +275,64 @@ class _Scorer:
 
     def __init__(self, settings: WordsResemblanceSettings, asked: Sequence[ReferencedQuestion]):
         self._settings = settings
-        others = null_questions(asked, settings)
-        self._others = {question.id: lent for question, lent in zip(asked, others, strict=True)}
+        strangers = null_strangers(asked, settings)
+        self._strangers = {question.id: others for question, others in zip(asked, strangers, strict=True)}
 
-    def scored(
-        self, checkpoint: str, seed: int, question: ReferencedQuestion, answer: Answer
-    ) -> ScoredAnswer:
+    def scored(self, unit: Unit, question: ReferencedQuestion, answer: Answer) -> ScoredAnswer:
         """One answer with everything that is measured of it."""
         text = scored_text(question, "".join(answer.token_texts), self._settings)
         graded = grade_answer(answer.text, question.correct_answers, question.incorrect_answers)
         return ScoredAnswer(
-            checkpoint=checkpoint,
-            seed=seed,
+            checkpoint=unit.checkpoint,
+            seed=unit.seed,
             question_id=question.id,
             answer=answer.text,
             text=text,
             n_tokens=len(answer.token_ids),
             is_complete=answer.is_complete,
-            resemblance=resemblance(text, question, self._others[question.id]),
+            resemblance=resemblance(text, question, self._strangers[question.id]),
             grade=graded.grade,
             rule=graded.rule,
         )
 
+    def listed(self, question: ReferencedQuestion, answer: str) -> ListedAnswer | None:
+        """A listed wrong answer in the place of a model's; None for one without a letter."""
+        text = scored_text(question, f" {answer}", self._settings)
+        found = resemblance(text, question, self._strangers[question.id])
+        return None if found is None else ListedAnswer(question.id, answer, text, found)
 
-class _Log:
-    """What the run has measured, in memory and in its file."""
 
-    def __init__(
-        self,
-        settings: WordsResemblanceSettings,
-        used: QuestionsUsed,
-        records: RecordFile | None,
-        kept: Iterable[Any] = (),
-    ):
-        self.models: dict[str, AnsweringModel] = {}
-        self.answers: dict[tuple[str, int, str], ScoredAnswer] = {}
-        self.length_alone: dict[float, LengthAlone] = {}
-        self.asked: dict[str, ReferencedQuestion] = {}
-        self._used, self._records = used, records
-        found = records.read() if records else []
-        for header in (record for record in found if record.get("kind") == "settings"):
-            self._check_header(settings, *read_header(header))
-        if records and not found:
-            records.append(header_of(settings, used) | {"versions": library_versions()})
-        for item in chain(kept, map(from_record, found)):
-            self._add(item)
+def _answers_of(
+    log: RunLog[Recorded], names: Sequence[str], settings: WordsResemblanceSettings
+) -> list[ScoredAnswer]:
+    """Answers that are wanted and there, checkpoint by checkpoint."""
+    places = {name: place for place, name in enumerate(names)}
+    wanted = [a for a in log.of_type(ScoredAnswer) if a.checkpoint in places and a.seed in settings.seeds]
+    return sorted(wanted, key=lambda answer: (places[answer.checkpoint], answer.seed, answer.question_id))
 
-    def keep_questions(self, asked: Sequence[ReferencedQuestion]) -> None:
-        """Keep what is asked, for those who read the run without the question set."""
-        self.keep([question for question in asked if question.id not in self.asked])
 
-    def keep(self, items: Sequence[Recorded]) -> None:
-        """Keep what was asked or measured, in the file as well."""
-        for item in items:
-            self._add(item)
-        if self._records:
-            self._records.append_all(map(to_record, items))
+def _result(log: RunLog[Recorded], settings: WordsResemblanceSettings) -> ResemblanceResult:
+    """Everything measured so far: every checkpoint and every round that any command asked for."""
+    asked_before = [read_header(header)[0] for header in log.headers]
+    models = sorted(log.of_type(AnsweringModel), key=_order)
+    names = tuple(model.checkpoint for model in models)
+    grown = replace(
+        settings,
+        checkpoints=names,
+        n_seeds=max(one.n_seeds for one in (settings, *asked_before)),
+        batch_size=None,
+    )
+    used = read_header(log.headers[-1])[1]
+    return ResemblanceResult(
+        grown,
+        used,
+        tuple(models),
+        tuple(_answers_of(log, names, grown)),
+        tuple(sorted(log.of_type(LengthTwins), key=lambda one: (one.question_id, one.n_characters))),
+        tuple(sorted(log.of_type(ListedAnswer), key=lambda one: (one.question_id, one.answer))),
+        tuple(log.of_type(ReferencedQuestion)),
+    )
 
-    def check_model(self, found: AnsweringModel) -> None:
-        """Keep who answers; refuse other weights under the name of earlier ones."""
-        earlier = self.models.get(found.checkpoint)
-        if earlier is None:
-            self.keep([found])
-        elif (earlier.model, earlier.sha256) != (found.model, found.sha256):
-            raise RefusedInputError(
-                f"expected the same weights of {found.checkpoint} as when this run was begun, found others: choose "
-                "another folder"
-            )
 
-    def answers_of(self, names: Sequence[str], settings: WordsResemblanceSettings) -> list[ScoredAnswer]:
-        """Answers that are wanted and there, checkpoint by checkpoint."""
-        places = {name: place for place, name in enumerate(names)}
-        wanted = [a for a in self.answers.values() if a.checkpoint in places and a.seed in settings.seeds]
-        return sorted(wanted, key=lambda answer: (places[answer.checkpoint], answer.seed, answer.question_id))
-
-    def result(self, names: Sequence[str], settings: WordsResemblanceSettings) -> ResemblanceResult:
-        """Everything measured so far of these checkpoints."""
-        models = tuple(self.models[name] for name in names if name in self.models)
-        curve = sorted(self.length_alone.values(), key=lambda point: point.n_characters)
-        return ResemblanceResult(
-            settings,
-            self._used,
-            models,
-            tuple(self.answers_of(names, settings)),
-            tuple(curve),
-            tuple(self.asked.values()),
-        )
-
-    def _add(self, item: Any) -> None:
-        if isinstance(item, AnsweringModel):
-            self.models[item.checkpoint] = item
-        elif isinstance(item, ScoredAnswer):
-            self.answers[item.checkpoint, item.seed, item.question_id] = item
-        elif isinstance(item, LengthAlone):
-            self.length_alone[item.n_characters] = item
-        elif isinstance(item, ReferencedQuestion):
-            self.asked[item.id] = item
-
-    def _check_header(
-        self, ours: WordsResemblanceSettings, theirs: WordsResemblanceSettings, used: QuestionsUsed
-    ) -> None:
-        # checkpoints and rounds of answers can be added
-        free = {"checkpoints": ours.checkpoints, "n_seeds": ours.n_seeds, "batch_size": ours.batch_size}
-        differing = [k for k, v in vars(replace(theirs, **free)).items() if vars(ours)[k] != v]
-        differing += ["questions"] if used.sha256 != self._used.sha256 else []
-        if differing and self._records:
-            raise RefusedInputError(
-                f"expected a run with the same settings in {self._records.path}, got another {', '.join(differing)}: "
-                "choose another folder"
-            )
+def _order(model: AnsweringModel) -> tuple[Any, ...]:
+    return not model.is_base, order_of_training(model.training, model.checkpoint)

@@ -1,15 +1,22 @@
 """What a resemblance run is asked for, and what it leaves behind (Section 7.2 of [LHZSL])."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
 from hallulab.data.question_sets import ReferencedQuestion
 from hallulab.engine.words import GenerationSettings
 from hallulab.errors import RefusedInputError
+from hallulab.experiments.run_log import RecordFormat
 from hallulab.scoring.grades import Grade
 from hallulab.scoring.resemblance import Resemblance
+from hallulab.scoring.training_history import AdapterTraining
 
 Variant = Literal["answer_only", "paper_code"]
+RECORD_VERSION = 2
+"""of the records: 2 has nulls by list length and twins of exactly an answer's length"""
+MAY_GROW = ("checkpoints", "n_seeds", "batch_size")
+"""settings that may change from one command to the next; batches change no answer beyond rounding"""
 
 
 @dataclass(frozen=True)
@@ -46,12 +53,14 @@ class WordsResemblanceSettings:
     temperature: float = 0.7
     top_p: float = 0.9
     n_others: int = 4
-    """other questions whose references are the shuffled null of a question"""
+    """other questions, with about as many references, that are the shuffled null of a question"""
+    n_twins: int = 8
+    """texts without information that are drawn for each question and length"""
     batch_size: int | None = None
     """answers written together; None: as many as fit. Changes no answer beyond rounding"""
 
     def __post_init__(self) -> None:
-        least = {"seed": 0, "n_seeds": 1, "n_others": 1}
+        least = {"seed": 0, "n_seeds": 1, "n_others": 1, "n_twins": 1}
         least |= {name: 1 for name in ("n_questions", "batch_size") if getattr(self, name) is not None}
         for name, smallest in least.items():
             if getattr(self, name) < smallest:
@@ -99,6 +108,8 @@ class AnsweringModel:
     """of base and adapter; empty for models from the Hub"""
     is_base: bool
     """whether the others are compared with it"""
+    training: AdapterTraining | None
+    """how it was tuned; None for the base"""
 
 
 @dataclass(frozen=True)
@@ -130,16 +141,30 @@ class ScoredAnswer:
 
 
 @dataclass(frozen=True)
-class LengthAlone:
-    """What texts of one length get that hold no information about their question."""
+class LengthTwins:
+    """What texts get that are as long as an answer and know nothing of its question."""
 
-    n_characters: float
-    """of the scored text, mean over questions"""
-    incorrect: float
-    """resemblance to incorrect answers, mean over questions: the paper's score"""
-    correct: float
-    n: int
-    """questions"""
+    question_id: str
+    n_characters: int
+    """of the scored text, exactly"""
+    scores: tuple[float, ...]
+    """resemblance to the question's incorrect answers, one per text drawn"""
+
+    @property
+    def mean(self) -> float:
+        """What length alone gets."""
+        return sum(self.scores) / len(self.scores)
+
+
+@dataclass(frozen=True)
+class ListedAnswer:
+    """A listed wrong answer to its own question, scored as a model's answer would be: the positive control."""
+
+    question_id: str
+    answer: str
+    text: str
+    """what was scored: with `paper_code` the question is part of it"""
+    resemblance: Resemblance
 
 
 @dataclass(frozen=True)
@@ -151,9 +176,11 @@ class ResemblanceResult:
     models: tuple[AnsweringModel, ...]
     """in the order of the run, which is the preset's"""
     answers: tuple[ScoredAnswer, ...]
-    length_alone: tuple[LengthAlone, ...]
-    """by length; the same for every checkpoint"""
-    asked: tuple[ReferencedQuestion, ...] = ()
+    twins: tuple[LengthTwins, ...]
+    """of every question and length that was scored, by question and length"""
+    listed: tuple[ListedAnswer, ...]
+    """every listed wrong answer, by question"""
+    asked: tuple[ReferencedQuestion, ...]
     """the questions with their references, in the order of the set"""
 
     @property
@@ -179,7 +206,7 @@ class ResemblanceStep:
     """the end: set once, in the last step"""
 
 
-Recorded = AnsweringModel | ScoredAnswer | LengthAlone | ReferencedQuestion
+Recorded = AnsweringModel | ScoredAnswer | LengthTwins | ListedAnswer | ReferencedQuestion
 """What is kept of a run, one line each."""
 
 
@@ -198,8 +225,9 @@ def from_record(record: dict[str, Any]) -> Recorded | None:
         return None
     try:
         values = {field.name: record[field.name] for field in fields(cls)}
-        if values.get("resemblance"):
-            values["resemblance"] = Resemblance(**values["resemblance"])
+        for name, kind in (("resemblance", Resemblance), ("training", AdapterTraining)):
+            if values.get(name):
+                values[name] = kind(**values[name])
         values |= {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
     except (KeyError, TypeError) as error:
         raise RefusedInputError(
@@ -209,14 +237,34 @@ def from_record(record: dict[str, Any]) -> Recorded | None:
     return cls(**values)
 
 
+def key_of(item: Recorded) -> tuple[Any, ...]:
+    """What tells two measurements apart."""
+    match item:
+        case AnsweringModel():
+            return "checkpoint", item.checkpoint
+        case ScoredAnswer():
+            return "answer", item.checkpoint, item.seed, item.question_id
+        case LengthTwins():
+            return "twins", item.question_id, item.n_characters
+        case ListedAnswer():
+            return "listed", item.question_id, item.answer
+        case ReferencedQuestion():
+            return "question", item.id
+
+
+FORMAT = RecordFormat("a resemblance run", to_record, from_record, key_of)
+
+
 def header_of(settings: WordsResemblanceSettings, questions: QuestionsUsed) -> dict[str, Any]:
-    """What a run says about itself in its first line, versions aside."""
-    return {"kind": "settings", "settings": asdict(settings), "questions": asdict(questions)}
+    """What a run says about itself, versions of libraries aside."""
+    return {"version": RECORD_VERSION, "settings": asdict(settings), "questions": asdict(questions)}
 
 
-def read_header(header: dict[str, Any]) -> tuple[WordsResemblanceSettings, QuestionsUsed]:
+def read_header(header: Mapping[str, Any]) -> tuple[WordsResemblanceSettings, QuestionsUsed]:
     """What `header_of` wrote; RefusedInputError for another version's."""
     try:
+        if header["version"] != RECORD_VERSION:
+            raise KeyError(f"version {header['version']}")
         asked = header["settings"] | {"checkpoints": tuple(header["settings"]["checkpoints"])}
         return WordsResemblanceSettings(**asked), QuestionsUsed(**header["questions"])
     except (KeyError, TypeError) as error:
@@ -226,9 +274,17 @@ def read_header(header: dict[str, Any]) -> tuple[WordsResemblanceSettings, Quest
         ) from error
 
 
+def decides(header: Mapping[str, Any]) -> dict[str, Any]:
+    """What two runs must agree in to be the same; checkpoints and rounds of answers can be added."""
+    settings, questions = read_header(header)
+    asked = {name: value for name, value in vars(settings).items() if name not in MAY_GROW}
+    return asked | {"questions": questions.sha256}
+
+
 _KIND_OF: dict[type, str] = {
     AnsweringModel: "checkpoint",
     ScoredAnswer: "answer",
-    LengthAlone: "length alone",
+    LengthTwins: "twins",
+    ListedAnswer: "listed",
     ReferencedQuestion: "question",
 }

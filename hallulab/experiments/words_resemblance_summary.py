@@ -1,33 +1,38 @@
-"""A resemblance run in numbers: means with intervals, paired against the base, and by length (7.2 of [LHZSL])."""
+"""A resemblance run in numbers: means, comparisons with the base, slopes, power, and by length (7.2 of [LHZSL])."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hallulab.experiments.words_resemblance_run import LengthAlone, ResemblanceResult, ScoredAnswer
-from hallulab.experiments.words_resemblance_twins import LengthTwins
+from hallulab.experiments.words_comparisons import Comparison, compared
+from hallulab.experiments.words_power import ScorePower, SwapTables, score_powers
+from hallulab.experiments.words_resemblance_run import ResemblanceResult, ScoredAnswer
+from hallulab.experiments.words_slopes import PooledSlope, pooled_slope
 from hallulab.scoring.grades import GRADES, Grade
-from hallulab.theory.bootstrap import BootstrapMean, PairedDifference, bootstrap_interval, paired_difference
-from hallulab.theory.intervals import Interval, wilson_interval
+from hallulab.scoring.resemblance import Resemblance
+from hallulab.scoring.training_history import AdapterTraining
+from hallulab.theory.bootstrap import BootstrapMean, bootstrap_interval
+from hallulab.theory.clustered_rates import clustered_rate
+from hallulab.theory.intervals import Interval
+from hallulab.theory.paired_tables import row_means
 
 QUANTITIES = {
     "incorrect": "resemblance to the question's incorrect answers, 0 to 1: the paper's score",
     "correct": "resemblance to its correct answers, 0 to 1",
     "margin": "incorrect − correct: above 0 means more like a wrong answer than like a right one",
-    "null_incorrect": "resemblance of the same text to incorrect answers of other questions",
-    "null_correct": "resemblance of the same text to correct answers of other questions",
+    "null_incorrect": "resemblance of the same text to incorrect answers of other questions, lists about as long",
+    "null_correct": "resemblance of the same text to correct answers of other questions, likewise",
     "excess": "incorrect − null_incorrect: what the paper's score says about this question",
-    "length_alone": "what a text of the same length that knows nothing of the question gets",
+    "length_alone": "what texts of exactly the same length that know nothing of the question get",
     "over_length": "incorrect − length_alone: what the paper's score says beyond the length of the text",
     "n_characters": "characters of the scored text",
     "n_tokens": "tokens of the answer",
+    **{f"is_{grade}": f"share of answers graded {grade}" for grade in GRADES},
 }
-"""Name → meaning, in the order of the table."""
-COMPARED = ("incorrect", "correct", "margin", "excess", "length_alone", "over_length", "n_characters")
-"""Quantities of a checkpoint that are compared with the base's."""
+"""Name → meaning, in the order of the table; each is compared with the base's."""
 CONTROLS = {"answer_only": "excess", "paper_code": "over_length"}
 """Variant → the quantity that is left of the paper's score under control. Where the question is part of the scored
 text it resembles its own references and not those of others, whatever is answered: there only a text as long that
@@ -42,7 +47,8 @@ class GradeShare:
     n: int
     n_answers: int
     interval: Interval | None
-    """95 % Wilson interval of the share, as if answers to one question were independent; None without answers"""
+    """95 % of the share, about other questions: bootstrap over questions, or Wilson's over questions where all answers
+    are alike and a bootstrap would have no width; None without answers"""
 
     @property
     def share(self) -> float | None:
@@ -56,16 +62,18 @@ class CheckpointSummary:
 
     checkpoint: str
     is_base: bool
+    training: AdapterTraining | None
+    """None for the base"""
     n_questions: int
     """questions with an answer, empty ones included"""
     n_answers: int
     n_unscored: int
-    """answers whose scored text is empty: they have a grade and a length of 0, but no resemblance"""
+    """answers whose scored text says nothing: they have a grade and a length, but no resemblance"""
     n_cut: int
     """answers at their longest before they ended"""
     means: dict[str, BootstrapMean | None]
     """quantity → mean over questions with a 95 % bootstrap interval; None where nothing was measured"""
-    against_base: dict[str, PairedDifference | None]
+    against_base: dict[str, Comparison | None]
     """quantity → checkpoint − base on the same questions and seeds; empty for the base and without one"""
     grades: dict[Grade, GradeShare]
 
@@ -81,9 +89,10 @@ class LengthBin:
     """characters, out; in for the last bin"""
     mean_characters: float
     incorrect: BootstrapMean
+    """over questions"""
     null_incorrect: BootstrapMean
     length_alone: float | None
-    """mean of what texts of these lengths that know nothing of their question get; None where it is not known"""
+    """mean of what texts of these lengths that know nothing of their question get; None where it is not known yet"""
 
 
 @dataclass(frozen=True)
@@ -92,9 +101,12 @@ class ResemblanceSummary:
 
     checkpoints: tuple[CheckpointSummary, ...]
     by_length: tuple[LengthBin, ...]
-    length_alone: tuple[LengthAlone, ...]
+    slopes: dict[str, PooledSlope]
+    """per epoch, of the paper's score and of what is left of it under control: chosen beforehand, not corrected"""
+    powers: tuple[ScorePower, ...]
+    """of one comparison with the base; empty before the positive control was measured and without a tuned checkpoint"""
     n_compared: int
-    """paired tests made: of as many, one in twenty falls below 0.05 by chance"""
+    """comparisons with the base, over which p-values are corrected"""
 
 
 def summarise_resemblance(result: ResemblanceResult) -> ResemblanceSummary:
@@ -103,40 +115,24 @@ def summarise_resemblance(result: ResemblanceResult) -> ResemblanceSummary:
     Questions are the units: answers of one question with several seeds are averaged first, and the bootstrap draws
     questions. The seed is the run's.
     """
-    tables = {model.checkpoint: _table(result, model.checkpoint) for model in result.models}
-    base = tables.get(result.base.checkpoint) if result.base else None
+    tables = _Tables(result)
+    differences = tables.differences()
+    found = compared(differences, seed=result.settings.seed)
     checkpoints = tuple(
-        _checkpoint(result, model.checkpoint, model.is_base, tables[model.checkpoint], base)
+        _checkpoint(
+            result,
+            tables,
+            model.checkpoint,
+            {name: one for (checkpoint, name), one in found.items() if checkpoint == model.checkpoint},
+        )
         for model in result.models
     )
     return ResemblanceSummary(
         checkpoints=checkpoints,
-        by_length=_by_length(result),
-        length_alone=result.length_alone,
-        n_compared=sum(one is not None for summary in checkpoints for one in summary.against_base.values()),
-    )
-
-
-def _checkpoint(
-    result: ResemblanceResult,
-    checkpoint: str,
-    is_base: bool,
-    table: "_Table",
-    base: "_Table | None",
-) -> CheckpointSummary:
-    answers = result.answers_of(checkpoint)
-    seed = result.settings.seed
-    against = {} if base is None or is_base else {name: _paired(table, base, name, seed) for name in COMPARED}
-    return CheckpointSummary(
-        checkpoint=checkpoint,
-        is_base=is_base,
-        n_questions=len({answer.question_id for answer in answers}),
-        n_answers=len(answers),
-        n_unscored=sum(answer.resemblance is None for answer in answers),
-        n_cut=sum(not answer.is_complete for answer in answers),
-        means={name: _bootstrap(_per_question(table[name]), seed) for name in QUANTITIES},
-        against_base=against,
-        grades={grade: _grade_share(answers, grade) for grade in GRADES},
+        by_length=_by_length(result, tables),
+        slopes=_slopes(result, differences),
+        powers=_powers(result, tables),
+        n_compared=sum(one is not None for one in found.values()),
     )
 
 
@@ -144,67 +140,141 @@ _Table = dict[str, NDArray[np.float64]]
 """Quantity → (n_questions, n_seeds), NaN where it was not measured; the same rows for every checkpoint."""
 
 
-def _table(result: ResemblanceResult, checkpoint: str) -> _Table:
-    rows = {key: row for row, key in enumerate(sorted({answer.question_id for answer in result.answers}))}
-    columns = {seed: column for column, seed in enumerate(result.settings.seeds)}
-    twins = LengthTwins(result.settings, result.asked) if result.asked else None
-    table = {name: np.full((len(rows), len(columns)), np.nan) for name in QUANTITIES}
-    for answer in result.answers_of(checkpoint):
-        place = rows[answer.question_id], columns[answer.seed]
-        for name, value in _values(answer, result.length_alone, twins).items():
-            table[name][place] = value
-    return table
+class _Tables:
+    """Every measurement of a run by checkpoint, quantity, question and seed."""
+
+    def __init__(self, result: ResemblanceResult):
+        self._result = result
+        self.alone = {(one.question_id, one.n_characters): one.mean for one in result.twins}
+        self.rows = {key: row for row, key in enumerate(sorted({a.question_id for a in result.answers}))}
+        """question → row"""
+        self._columns = {seed: column for column, seed in enumerate(result.settings.seeds)}
+        shape = (len(self.rows), len(self._columns))
+        self.of: dict[str, _Table] = {
+            model.checkpoint: {name: np.full(shape, np.nan) for name in QUANTITIES} for model in result.models
+        }
+        for answer in result.answers:
+            place = self.rows[answer.question_id], self._columns[answer.seed]
+            for name, value in self._values(answer).items():
+                self.of[answer.checkpoint][name][place] = value
+
+    def differences(self) -> dict[tuple[str, str], NDArray[np.float64]]:
+        """(checkpoint, quantity) → tuned − base of every question, over the answers that both have."""
+        base = self._result.base
+        if base is None or not self.rows:
+            return {}
+        return {
+            (model.checkpoint, name): row_means(
+                self.of[model.checkpoint][name] - self.of[base.checkpoint][name]
+            )
+            for model in self._result.models
+            if model != base
+            for name in QUANTITIES
+        }
+
+    def ratios(self, question_id: str, text: str, found: Resemblance | None) -> dict[str, float]:
+        """What a scored text's resemblances come to; nothing for one that says nothing."""
+        if found is None:
+            return {}
+        ratios = {name: getattr(found, name) for name in QUANTITIES if hasattr(found, name)}
+        alone = self.alone.get((question_id, len(text)))
+        if alone is None:
+            return ratios
+        return ratios | {"length_alone": alone, "over_length": found.incorrect - alone}
+
+    def _values(self, answer: ScoredAnswer) -> dict[str, float]:
+        """Everything that was measured of one answer."""
+        counted = {"n_characters": float(answer.n_characters), "n_tokens": float(answer.n_tokens)}
+        counted |= {f"is_{grade}": float(answer.grade == grade) for grade in GRADES}
+        return counted | self.ratios(answer.question_id, answer.text, answer.resemblance)
 
 
-def _values(
-    answer: ScoredAnswer, curve: Sequence[LengthAlone], twins: LengthTwins | None
-) -> dict[str, float]:
-    """What was measured of one answer; no resemblances of an empty one."""
-    lengths = {"n_characters": float(answer.n_characters), "n_tokens": float(answer.n_tokens)}
-    found = answer.resemblance
-    if found is None:
-        return lengths
-    ratios = {name: getattr(found, name) for name in QUANTITIES if hasattr(found, name)}
-    alone = _alone(answer, curve, twins)
-    if alone is None:
-        return lengths | ratios
-    return lengths | ratios | {"length_alone": alone, "over_length": found.incorrect - alone}
+def _checkpoint(
+    result: ResemblanceResult, tables: _Tables, checkpoint: str, against: dict[str, Comparison | None]
+) -> CheckpointSummary:
+    model = next(one for one in result.models if one.checkpoint == checkpoint)
+    answers, table = result.answers_of(checkpoint), tables.of[checkpoint]
+    means = {name: _bootstrap(_measured(table[name]), result.settings.seed) for name in QUANTITIES}
+    return CheckpointSummary(
+        checkpoint=checkpoint,
+        is_base=model.is_base,
+        training=model.training,
+        n_questions=len({answer.question_id for answer in answers}),
+        n_answers=len(answers),
+        n_unscored=sum(answer.resemblance is None for answer in answers),
+        n_cut=sum(not answer.is_complete for answer in answers),
+        means=means,
+        against_base=against,
+        grades={grade: _grade_share(table[f"is_{grade}"], means[f"is_{grade}"]) for grade in GRADES},
+    )
 
 
-def _alone(answer: ScoredAnswer, curve: Sequence[LengthAlone], twins: LengthTwins | None) -> float | None:
-    """What the answer's length alone gets; where the questions were not kept, the mean over them at that length."""
-    if twins is not None:
-        return twins.score(answer)
-    return _at_length(answer.n_characters, curve) if curve else None
+def _grade_share(given: NDArray[np.float64], over_questions: BootstrapMean | None) -> GradeShare:
+    is_there = np.isfinite(given)
+    if over_questions is None:
+        return GradeShare(0, 0, None)
+    cases = given[is_there]
+    if 0 < cases.mean() < 1:
+        interval = over_questions.interval
+    else:
+        questions = np.broadcast_to(np.arange(len(given))[:, None], given.shape)[is_there]
+        counted = clustered_rate(cases, questions)
+        interval = counted and counted.interval
+    return GradeShare(int(cases.sum()), len(cases), interval)
 
 
-def _at_length(n_characters: float, curve: Sequence[LengthAlone]) -> float:
-    """The curve of texts without information, straight between its points and flat beyond them."""
-    return float(np.interp(n_characters, [p.n_characters for p in curve], [p.incorrect for p in curve]))
+def _slopes(
+    result: ResemblanceResult, differences: Mapping[tuple[str, str], NDArray[np.float64]]
+) -> dict[str, PooledSlope]:
+    made = {model.checkpoint: model.training for model in result.models}
+    found = {}
+    for quantity in ("incorrect", CONTROLS[result.settings.variant]):
+        own = {checkpoint: one for (checkpoint, name), one in differences.items() if name == quantity}
+        slope = pooled_slope(quantity, own, made, seed=result.settings.seed)
+        if slope is not None:
+            found[quantity] = slope
+    return found
 
 
-def _per_question(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _powers(result: ResemblanceResult, tables: _Tables) -> tuple[ScorePower, ...]:
+    """Of the paper's score, the margin and what is left under control."""
+    tuned = [model.checkpoint for model in result.models if model != result.base]
+    if result.base is None or not tuned or not tables.rows:
+        return ()
+    names = ("incorrect", "margin", CONTROLS[result.settings.variant])
+    most = max((len(question.incorrect_answers) for question in result.asked), default=0)
+    listed = {name: np.full((len(tables.rows), most), np.nan) for name in names}
+    n_listed = dict.fromkeys(tables.rows, 0)
+    for one in result.listed:
+        ratios = tables.ratios(one.question_id, one.text, one.resemblance)
+        if one.question_id in n_listed and all(name in ratios for name in names):
+            for name in names:
+                listed[name][tables.rows[one.question_id], n_listed[one.question_id]] = ratios[name]
+            n_listed[one.question_id] += 1
+    if not all(n_listed.values()):
+        return ()
+    swaps = {
+        name: SwapTables(
+            tables.of[result.base.checkpoint][name],
+            [tables.of[checkpoint][name] for checkpoint in tuned],
+            listed[name],
+        )
+        for name in names
+    }
+    return tuple(score_powers(swaps, seed=result.settings.seed))
+
+
+def _measured(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Mean over seeds of the questions where something was measured."""
-    n_there = np.isfinite(values).sum(axis=1)
-    return np.nansum(values, axis=1)[n_there > 0] / n_there[n_there > 0]
+    means = row_means(values)
+    return means[np.isfinite(means)]
 
 
 def _bootstrap(values: NDArray[np.float64], seed: int) -> BootstrapMean | None:
     return bootstrap_interval(values, rng=np.random.default_rng(seed))
 
 
-def _paired(table: _Table, base: _Table, name: str, seed: int) -> PairedDifference | None:
-    """Over the answers that both have, averaged within questions."""
-    difference = _per_question(table[name] - base[name])
-    return paired_difference(difference, np.zeros_like(difference), rng=np.random.default_rng(seed))
-
-
-def _grade_share(answers: Sequence[ScoredAnswer], grade: Grade) -> GradeShare:
-    n = sum(answer.grade == grade for answer in answers)
-    return GradeShare(n, len(answers), wilson_interval(n, len(answers)) if answers else None)
-
-
-def _by_length(result: ResemblanceResult) -> tuple[LengthBin, ...]:
+def _by_length(result: ResemblanceResult, tables: _Tables) -> tuple[LengthBin, ...]:
     """Answers of every checkpoint in bins of length that hold as many answers of all checkpoints together."""
     compared = sorted(
         (answer for answer in result.answers if answer.resemblance is not None),
@@ -212,41 +282,43 @@ def _by_length(result: ResemblanceResult) -> tuple[LengthBin, ...]:
     )
     if not compared:
         return ()
-    twins = LengthTwins(result.settings, result.asked) if result.asked else None
-    alone = {answer: _alone(answer, result.length_alone, twins) for answer in compared}
     lengths = [answer.n_characters for answer in compared]
     edges = np.unique(np.quantile(lengths, np.linspace(0, 1, N_LENGTH_BINS + 1), method="nearest"))
     if len(edges) == 1:
         edges = np.append(edges, edges[0] + 1)
     bins = []
     for model in result.models:
-        for low, high in pairwise(edges):
+        own = [answer for answer in compared if answer.checkpoint == model.checkpoint]
+        for low, high in pairwise(edges.tolist()):
             is_last = high == edges[-1]
-            inside = [
-                answer
-                for answer in compared
-                if answer.checkpoint == model.checkpoint
-                and low <= answer.n_characters
-                and (answer.n_characters < high or is_last)
-            ]
+            inside = [a for a in own if low <= a.n_characters and (a.n_characters < high or is_last)]
             if inside:
-                known = [value for answer in inside if (value := alone[answer]) is not None]
-                bins.append(
-                    replace(
-                        _length_bin(model.checkpoint, float(low), float(high), inside, result.settings.seed),
-                        length_alone=float(np.mean(known)) if known else None,
-                    )
-                )
+                bins.append(_length_bin(model.checkpoint, low, high, inside, tables, result.settings.seed))
     return tuple(bins)
 
 
 def _length_bin(
-    checkpoint: str, low: float, high: float, inside: Sequence[ScoredAnswer], seed: int
+    checkpoint: str, low: float, high: float, inside: Sequence[ScoredAnswer], tables: _Tables, seed: int
 ) -> LengthBin:
-    found = [answer.resemblance for answer in inside if answer.resemblance is not None]
-    incorrect = _bootstrap(np.array([one.incorrect for one in found]), seed)
-    null = _bootstrap(np.array([one.null_incorrect for one in found]), seed)
-    assert incorrect is not None  # a bin is made of at least one answer
-    assert null is not None
-    mean_characters = float(np.mean([answer.n_characters for answer in inside]))
-    return LengthBin(checkpoint, low, high, mean_characters, incorrect, null, None)
+    alone = [tables.alone.get((answer.question_id, answer.n_characters)) for answer in inside]
+    known = [value for value in alone if value is not None]
+    incorrect, null = (_over_questions(inside, name, seed) for name in ("incorrect", "null_incorrect"))
+    return LengthBin(
+        checkpoint,
+        low,
+        high,
+        float(np.mean([answer.n_characters for answer in inside])),
+        incorrect,
+        null,
+        float(np.mean(known)) if known else None,
+    )
+
+
+def _over_questions(answers: Sequence[ScoredAnswer], quantity: str, seed: int) -> BootstrapMean:
+    """Mean of one resemblance, answers to one question averaged first."""
+    by_question: dict[str, list[float]] = {}
+    for answer in answers:
+        by_question.setdefault(answer.question_id, []).append(getattr(answer.resemblance, quantity))
+    found = _bootstrap(np.array([np.mean(one) for one in by_question.values()]), seed)
+    assert found is not None  # a bin is made of at least one answer
+    return found

@@ -3,18 +3,18 @@
 from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from hallulab.data.paper_table_1 import SOURCE, TABLE_1
 from hallulab.data.question_sets import QUESTION_SETS, ReferencedQuestion
 from hallulab.engine.core import Engine
 from hallulab.errors import RefusedInputError
 from hallulab.experiments.words_resemblance import (
-    RECORDS_PATTERN,
-    chosen_questions,
+    RECORDS_PREFIX,
+    OpenResemblance,
     read_words_resemblance,
     records_path,
-    run_words_resemblance,
+    records_paths,
 )
 from hallulab.experiments.words_resemblance_run import ResemblanceResult, WordsResemblanceSettings
 from hallulab.experiments.words_resemblance_summary import (
@@ -22,26 +22,31 @@ from hallulab.experiments.words_resemblance_summary import (
     ResemblanceSummary,
     summarise_resemblance,
 )
-from hallulab.experiments.words_verdicts import RECORDS_NAME, read_words_verdicts, run_words_verdicts
-from hallulab.experiments.words_verdicts import chosen_questions as judged_questions
+from hallulab.experiments.words_verdicts import RECORDS_NAME, OpenVerdicts, read_words_verdicts
+from hallulab.experiments.words_verdicts_rows import CheckpointRow, VerdictsSummary
 from hallulab.experiments.words_verdicts_run import VerdictsResult, WordsVerdictsSettings
-from hallulab.experiments.words_verdicts_summary import CheckpointRow, VerdictsSummary, summarise_verdicts
+from hallulab.experiments.words_verdicts_summary import summarise_verdicts
+from hallulab.experiments.workers import Workers, process_paths
 from hallulab.records import RecordFile
 
-SWEEP_PATTERN = "words-*.jsonl"
-"""record files of a sweep"""
+Part = Literal["resemblance", "verdicts"]
+PARTS: tuple[Part, ...] = get_args(Part)
 
 
 @dataclass(frozen=True)
 class WordsSweepSettings:
-    """Both experiments of a sweep."""
+    """What a sweep is made of."""
 
+    parts: tuple[Part, ...] = PARTS
+    """experiments that are run"""
     question_set: str = "truthfulqa"
     """one of `QUESTION_SETS`"""
     resemblance: WordsResemblanceSettings = field(default_factory=WordsResemblanceSettings)
     verdicts: WordsVerdictsSettings = field(default_factory=WordsVerdictsSettings)
 
     def __post_init__(self) -> None:
+        if not self.parts or not set(self.parts) <= set(PARTS):
+            raise RefusedInputError(f"expected parts out of {', '.join(PARTS)}, got {', '.join(self.parts)}")
         if self.question_set not in QUESTION_SETS:
             raise RefusedInputError(
                 f"unknown question set {self.question_set!r}: use one of {', '.join(QUESTION_SETS)}"
@@ -104,16 +109,22 @@ class WordsSweep:
     def record_paths(self) -> tuple[Path, ...]:
         """The files it was read from."""
         runs = [*self.resemblance, *([self.verdicts] if self.verdicts else [])]
-        return tuple(run.path for run in runs)
+        return tuple(path for run in runs for path in process_paths(run.path))
 
 
 def sweep_settings(
-    question_set: str = "truthfulqa", *, limit: int | None = None, seed: int = 0, **resemblance: Any
+    question_set: str = "truthfulqa",
+    *,
+    parts: tuple[Part, ...] = PARTS,
+    limit: int | None = None,
+    seed: int = 0,
+    **resemblance: Any,
 ) -> WordsSweepSettings:
     """The settings of both experiments from what a person chooses.
 
     Args:
         question_set: one of `QUESTION_SETS`.
+        parts: experiments that are run.
         limit: at most so many referenced questions, and open-ended questions of every kind; None: all.
         seed: of both.
         resemblance: further fields of `WordsResemblanceSettings`; `checkpoints` is for both.
@@ -126,9 +137,10 @@ def sweep_settings(
         for name in ("n_known", "n_reworded", "n_unknown")
     }
     checkpoints = tuple(resemblance.get("checkpoints", ()))
-    if limit is not None and limit > 1:  # a question of a few has fewer others
-        resemblance.setdefault("n_others", min(WordsResemblanceSettings.n_others, limit - 1))
+    if limit is not None:  # a question of a few has fewer others
+        resemblance.setdefault("n_others", max(1, min(WordsResemblanceSettings.n_others, limit - 1)))
     return WordsSweepSettings(
+        parts,
         question_set,
         WordsResemblanceSettings(n_questions=limit, seed=seed, **resemblance),
         WordsVerdictsSettings(checkpoints=checkpoints, seed=seed, **n),
@@ -136,37 +148,40 @@ def sweep_settings(
 
 
 def run_words_sweep(
-    engine: Engine, settings: WordsSweepSettings, questions: Sequence[ReferencedQuestion], folder: Path
+    engine: Engine,
+    settings: WordsSweepSettings,
+    questions: Sequence[ReferencedQuestion],
+    folder: Path,
+    *,
+    workers: Workers | None = None,
 ) -> Generator[SweepStep]:
-    """Run both experiments; what `folder` already holds is not measured again. Close it to stop.
+    """Run the experiments; what `folder` already holds is not measured again. Close it to stop.
 
     Args:
         engine: of the preset whose checkpoints answer.
         settings: of both.
-        questions: of the question set, as `load_question_set` gives them.
-        folder: where the records go, one file per question set and variant and one of verdicts.
+        questions: of the question set, as `load_question_set` gives them; unused without the resemblance.
+        folder: where the records go, one file per question set and variant and one of verdicts, and one of each more
+            for every further process.
+        workers: the processes that share the work, one by default.
 
-    Raises RefusedInputError as the two experiments do.
+    Raises RefusedInputError as the two experiments do, before either has written anything.
     """
-    names = settings.resemblance.checkpoints or engine.checkpoint_names("words")
-    n_asked = len(chosen_questions(settings.resemblance, questions))
-    n_answers = len(names) * settings.resemblance.n_seeds * n_asked
-    n_judged = len(judged_questions(settings.verdicts)) * (2 + len(names))
-    path = records_path(folder, settings.resemblance, settings.question_set)
-    for step in run_words_resemblance(engine, settings.resemblance, questions, records=RecordFile(path)):
-        yield SweepStep(
-            "resemblance", step.message, step.n_done, step.n_total, step.n_done, n_answers + n_judged
+    resemblance = verdicts = None
+    if "resemblance" in settings.parts:
+        path = records_path(folder, settings.resemblance, settings.question_set)
+        resemblance = OpenResemblance(
+            engine, settings.resemblance, questions, records=RecordFile(path), workers=workers
         )
-    records = RecordFile(folder / RECORDS_NAME)
-    for judged in run_words_verdicts(engine, settings.verdicts, records=records):
-        yield SweepStep(
-            "text verdicts",
-            judged.message,
-            judged.n_done,
-            judged.n_total,
-            n_answers + judged.n_done,
-            n_answers + judged.n_total,
-        )
+    if "verdicts" in settings.parts:
+        records = RecordFile(folder / RECORDS_NAME)
+        verdicts = OpenVerdicts(engine, settings.verdicts, records=records, workers=workers)
+    n_answers, n_judged = (opened.n_total if opened else 0 for opened in (resemblance, verdicts))
+    for part, opened, n_before in (("resemblance", resemblance, 0), ("text verdicts", verdicts, n_answers)):
+        for step in opened.run() if opened else ():
+            yield SweepStep(
+                part, step.message, step.n_done, step.n_total, n_before + step.n_done, n_answers + n_judged
+            )
 
 
 def read_words_sweep(folder: Path) -> WordsSweep:
@@ -174,7 +189,7 @@ def read_words_sweep(folder: Path) -> WordsSweep:
 
     Raises RefusedInputError for a folder without such records, and for records of another version.
     """
-    runs = tuple(_resemblance_run(path) for path in sorted(folder.glob(RECORDS_PATTERN), key=_set_order))
+    runs = tuple(_resemblance_run(path) for path in sorted(records_paths(folder), key=_set_order))
     path = folder / RECORDS_NAME
     if not runs and not path.is_file():
         raise RefusedInputError(
@@ -202,7 +217,7 @@ def paper_table() -> dict[str, Any]:
 
 def _resemblance_run(path: Path) -> ResemblanceRun:
     result = read_words_resemblance(RecordFile(path))
-    name = path.stem.removeprefix(RECORDS_PATTERN.split("*")[0]).removesuffix(f"-{result.settings.variant}")
+    name = path.stem.removeprefix(RECORDS_PREFIX).removesuffix(f"-{result.settings.variant}")
     return ResemblanceRun(path, name, result, summarise_resemblance(result), _versions(path))
 
 

@@ -4,107 +4,166 @@ One frozen scorer judges every checkpoint by frames that are built once; the ver
 answers whose truth is known ([LHZSL], Def. 4.2, 5.1 and A.1; `hallulab.experiments.words_verdicts_summary` sums up).
 """
 
-import json
-from collections.abc import Callable, Generator, Iterable, Sequence
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from hallulab.data.new_wordings import reworded
 from hallulab.data.open_ended import OpenEndedQuestion, known_questions, open_ended_questions
 from hallulab.engine.core import Engine
-from hallulab.engine.presets import is_local
 from hallulab.engine.words import GenerationSettings
 from hallulab.errors import RefusedInputError
+from hallulab.experiments.run_log import RunLog
 from hallulab.experiments.words_verdicts_answers import (
     ChosenQuestion,
     checkpoint_answers,
     judged_test_answers,
 )
 from hallulab.experiments.words_verdicts_run import (
+    FORMAT,
     KINDS_OF_SOURCE,
     CheckpointRecord,
     FrameRecord,
     Group,
     JudgedAnswers,
+    Recorded,
     ScoredBy,
     VerdictsResult,
     VerdictsStep,
     WordsVerdictsSettings,
-    from_record,
+    decides,
     header_of,
-    settings_from_header,
-    to_record,
+    read_header,
 )
+from hallulab.experiments.workers import Workers
 from hallulab.models.qwen import LoadedQwen
-from hallulab.records import RecordFile, library_versions
+from hallulab.records import RecordFile
+from hallulab.scoring.training_history import adapter_training, order_of_training
 from hallulab.scoring.words_frame import WordsFrameSettings, build_words_frame, tie_tolerance_nats
 
 RECORDS_NAME = "words-verdicts.jsonl"
 
 
 def run_words_verdicts(
-    engine: Engine, settings: WordsVerdictsSettings, *, records: RecordFile | None = None
+    engine: Engine,
+    settings: WordsVerdictsSettings,
+    *,
+    records: RecordFile | None = None,
+    workers: Workers | None = None,
 ) -> Generator[VerdictsStep]:
     """Build the frames, test them, judge every checkpoint; the last step holds the result. Close it to stop.
 
-    Holds the engine's device queue while it works.
+    Holds the engine's device queue while it works. Arguments and errors as `OpenVerdicts`.
+    """
+    yield from OpenVerdicts(engine, settings, records=records, workers=workers).run()
+
+
+class OpenVerdicts:
+    """A run whose checkpoints and records have been found to fit together; nothing is written yet.
 
     Args:
         engine: of the preset whose base scores and whose checkpoints answer.
         settings: the run.
         records: where everything measured is kept; what it already holds is not measured again.
+        workers: the processes that share the work, one by default.
 
     Raises RefusedInputError for an unknown checkpoint, and when `records` belongs to a run with other settings,
     another scorer or other weights under a checkpoint's name.
     """
-    names = settings.checkpoints or engine.checkpoint_names("words")
-    places = {name: engine.checkpoint_place("words", name) for name in names}
-    with engine.job("text verdicts"):
-        scorer = engine.scorer()
-        log = _Log(settings, scored_by(scorer), records)
-        chosen = chosen_questions(settings)
-        steps = _Steps(len(chosen) * (2 + len(names)))
-        yield from _frames_and_tests(scorer, chosen, log, steps)
-        judged = [item.question for item in chosen if item.is_asked and log.frame_of(item).gives_verdicts]
-        steps.skip((len(chosen) - len(judged)) * len(names))
-        for name, place in places.items():
-            qwen = engine.qwen(name)
-            log.check_checkpoint(CheckpointRecord(name, qwen.name, qwen.sha256, training_loss(place)))
-            left = [question for question in judged if not log.has_all(question.question, [name])]
-            steps.skip(len(judged) - len(left))
-            for start in range(0, len(left), settings.questions_at_once):
-                batch = left[start : start + settings.questions_at_once]
-                generation = answer_generation(engine, settings)
-                for answers in checkpoint_answers(qwen, scorer, name, batch, generation, settings):
-                    log.keep((name, answers.question), answers)
-                yield steps.next(f"judging the answers of {name}", len(batch))
-        yield replace(steps.next("done", 0), result=log.result(names))
+
+    def __init__(
+        self,
+        engine: Engine,
+        settings: WordsVerdictsSettings,
+        *,
+        records: RecordFile | None = None,
+        workers: Workers | None = None,
+    ):
+        self._names = tuple(dict.fromkeys(settings.checkpoints or engine.checkpoint_names("words")))
+        for name in self._names:
+            engine.checkpoint_place("words", name)
+        self._engine, self._workers = engine, workers or Workers()
+        self._settings = replace(settings, checkpoints=self._names)
+        self._chosen = chosen_questions(settings)
+        self._log: RunLog[Recorded] = RunLog(FORMAT, records, self._workers)
+        with engine.job("checking the records"):
+            self._scored_by = scored_by(engine.scorer())
+            self._log.check(decides(header_of(self._settings, self._scored_by)), decides)
+            self._checkpoints = [_checkpoint(engine, name) for name in self._names]
+        for checkpoint in self._checkpoints:
+            self._log.check_weights(checkpoint)
+        self.n_total = len(self._chosen) * (2 + len(self._names))
+        """questions, once for frames, once for tests and once per checkpoint"""
+
+    def run(self) -> Generator[VerdictsStep]:
+        """As `run_words_verdicts`."""
+        log, workers, n_chosen = self._log, self._workers, len(self._chosen)
+        log.begin(header_of(self._settings, self._scored_by))
+        if workers.index == 0:
+            log.keep_new(self._checkpoints)
+        with self._engine.job("text verdicts"):
+            scorer = self._engine.scorer()
+            steps = _Steps(self.n_total)
+            yield from _frames_and_tests(scorer, workers.share(self._chosen), log, self._settings, steps)
+        workers.wait()
+        log.reload()
+        units = list(self._missing())
+        workers.wait()  # all saw the same before anyone writes more
+        n_left = sum(len(unit.questions) for unit in units)
+        steps.reach(2 * n_chosen + n_chosen * len(self._names) - n_left)
+        generation = answer_generation(self._engine, self._settings)
+        with self._engine.job("text verdicts"):
+            for unit in workers.share(units):
+                qwen = self._engine.qwen(unit.checkpoint)
+                log.keep(
+                    checkpoint_answers(
+                        qwen, scorer, unit.checkpoint, unit.questions, generation, self._settings
+                    )
+                )
+                yield steps.next(f"judging the answers of {unit.checkpoint}", len(unit.questions))
+        workers.wait()
+        log.reload()
+        steps.reach(self.n_total)
+        yield replace(steps.next("done", 0), result=_result(log, self._settings, self._scored_by))
+
+    def _missing(self) -> Iterator["Unit"]:
+        """Questions with a verdict that a checkpoint has not answered yet, as many as are answered at once."""
+        asked = [item for item in self._chosen if item.is_asked and _frame_of(self._log, item).gives_verdicts]
+        at_once = self._settings.questions_at_once
+        for name in self._names:
+            left = [one.question for one in asked if (name, one.question.question) not in self._log.items]
+            for start in range(0, len(left), at_once):
+                yield Unit(name, tuple(left[start : start + at_once]))
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Questions that one checkpoint answers at once."""
+
+    checkpoint: str
+    questions: tuple[OpenEndedQuestion, ...]
 
 
 def verdicts_on_tests(scorer: LoadedQwen, settings: WordsVerdictsSettings) -> VerdictsResult:
     """The frames and their tests alone, without any checkpoint's answers; call it inside a job."""
-    log, chosen = _Log(settings, scored_by(scorer), None), chosen_questions(settings)
-    for _ in _frames_and_tests(scorer, chosen, log, _Steps(2 * len(chosen))):
+    log: RunLog[Recorded] = RunLog(FORMAT, None)
+    chosen = chosen_questions(settings)
+    for _ in _frames_and_tests(scorer, chosen, log, settings, _Steps(2 * len(chosen))):
         pass
-    return log.result([])
+    return _result(log, settings, scored_by(scorer))
 
 
 def read_words_verdicts(records: RecordFile) -> VerdictsResult:
-    """What a run recorded, finished or killed.
+    """What a run recorded, finished or killed, by all its processes.
 
     Raises RefusedInputError for records that this version cannot read.
     """
-    found = records.read()
-    header = next((record for record in found if record.get("kind") == "settings"), None)
-    if header is None:
+    log: RunLog[Recorded] = RunLog(FORMAT, records)
+    if not log.headers:
         raise RefusedInputError(
             f"expected a run of text verdicts in {records.path}, found none: make one with "
             "`python -m hallulab sweep words --out FOLDER`"
         )
-    settings, by = settings_from_header(header)
-    # checkpoints may have been added since the header was written
-    return _result(replace(settings, checkpoints=()), by, map(from_record, found))
+    return _result(log, *read_header(log.headers[-1]))
 
 
 def chosen_questions(settings: WordsVerdictsSettings) -> list[ChosenQuestion]:
@@ -161,28 +220,36 @@ def answer_generation(engine: Engine, settings: WordsVerdictsSettings) -> Genera
     )
 
 
-def training_loss(place: str) -> float | None:
-    """The last loss recorded beside an adapter, nats per answer token; None where there is none."""
-    path = Path(place) / "losses.jsonl"
-    if not is_local(place) or not path.is_file():
-        return None
-    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    return float(lines[-1]["loss"]) if lines else None
+def _checkpoint(engine: Engine, name: str) -> CheckpointRecord:
+    qwen, is_base = engine.qwen(name), name == engine.preset.words.base_name
+    training = None if is_base else adapter_training(engine.checkpoint_place("words", name), name)
+    return CheckpointRecord(name, qwen.name, qwen.sha256, is_base, training)
 
 
 def _frames_and_tests(
-    scorer: LoadedQwen, chosen: Sequence[ChosenQuestion], log: "_Log", steps: "_Steps"
-) -> Generator[VerdictsStep]:
-    """Frames of all questions, then test answers to those that get verdicts."""
+    scorer: LoadedQwen,
+    chosen: Sequence[ChosenQuestion],
+    log: RunLog[Recorded],
+    settings: WordsVerdictsSettings,
+    steps: "_Steps",
+) -> Iterator[VerdictsStep]:
+    """Frames of all these questions, then test answers to those that get verdicts."""
     for item in chosen:
-        key = ("frame", item.question.question)
-        log.kept_or(key, lambda item=item: frame_record(scorer, item, log.settings))
+        if ("frame", item.question.question) not in log.items:
+            log.keep([frame_record(scorer, item, settings)])
         yield steps.next("building the frames of the questions")
     for item in chosen:
-        if log.frame_of(item).gives_verdicts and not log.has_all(item.question.question, item.tests):
-            for answers in judged_test_answers(scorer, item, log.settings):
-                log.keep((answers.source, answers.question), answers)
+        is_tested = all((source, item.question.question) in log.items for source in item.tests)
+        if _frame_of(log, item).gives_verdicts and not is_tested:
+            log.keep(judged_test_answers(scorer, item, settings))
         yield steps.next("testing the verdicts on answers whose truth is known")
+
+
+def _frame_of(log: RunLog[Recorded], item: ChosenQuestion) -> FrameRecord:
+    """The frame of a question, which must have been kept."""
+    found = log.items["frame", item.question.question]
+    assert isinstance(found, FrameRecord)
+    return found
 
 
 def _spread(n_there: int, n_wanted: int) -> list[int]:
@@ -197,9 +264,9 @@ class _Steps:
     def __init__(self, n_total: int):
         self._n_done, self._n_total = 0, n_total
 
-    def skip(self, n: int) -> None:
-        """Count what need not be done."""
-        self._n_done += n
+    def reach(self, n_done: int) -> None:
+        """Count what others have done, or need not be done."""
+        self._n_done = n_done
 
     def next(self, message: str, n: int = 1) -> VerdictsStep:
         """Count what has just been done."""
@@ -207,99 +274,21 @@ class _Steps:
         return VerdictsStep(message, self._n_done, self._n_total)
 
 
-class _Log:
-    """What the run has measured, by key, in memory and in its file."""
-
-    def __init__(self, settings: WordsVerdictsSettings, by: ScoredBy, records: RecordFile | None):
-        self.settings = settings
-        self._by, self._records = by, records
-        self._kept: dict[tuple[str, str], Any] = {}
-        found = records.read() if records else []
-        for header in (record for record in found if record.get("kind") == "settings"):
-            self._check_header(*settings_from_header(header))
-        if records and not found:
-            records.append(header_of(settings, by) | {"versions": library_versions()})
-        for item in map(from_record, found):
-            if item is not None:
-                self._kept[_key(item)] = item
-
-    def kept_or(self, key: tuple[str, str], measure: Callable[[], Any]) -> Any:
-        """What was measured under this key; measured and kept when it was not."""
-        if key not in self._kept:
-            self.keep(key, measure())
-        return self._kept[key]
-
-    def has_all(self, question: str, sources: Iterable[str]) -> bool:
-        """Whether answers from all these sources to this question are there."""
-        return all((source, question) in self._kept for source in sources)
-
-    def frame_of(self, item: ChosenQuestion) -> FrameRecord:
-        """The frame of a question, which must have been kept."""
-        return self._kept["frame", item.question.question]
-
-    def keep(self, key: tuple[str, str], item: Any) -> None:
-        """Keep one measurement, in the file as well."""
-        self._kept[key] = item
-        if self._records:
-            self._records.append(to_record(item))
-
-    def check_checkpoint(self, found: CheckpointRecord) -> None:
-        """Keep how a checkpoint was made; refuse other weights under the name of earlier ones."""
-        earlier = self.kept_or(_key(found), lambda: found)
-        if (earlier.model, earlier.sha256) != (found.model, found.sha256):
-            raise RefusedInputError(
-                f"expected the same weights of {found.checkpoint} as when this run was begun, found others: "
-                "choose another folder"
-            )
-
-    def result(self, names: Sequence[str]) -> VerdictsResult:
-        """Everything measured so far that concerns these checkpoints."""
-        kept = self._kept.values()
-        return _result(replace(self.settings, checkpoints=tuple(names)), self._by, kept)
-
-    def _check_header(self, settings: WordsVerdictsSettings, by: ScoredBy) -> None:
-        # checkpoints can be added, and batches change no number
-        free = {
-            "checkpoints": self.settings.checkpoints,
-            "questions_at_once": self.settings.questions_at_once,
-        }
-        theirs, ours = vars(settings) | free | vars(by), vars(self.settings) | vars(self._by)
-        differing = [name for name in ours if theirs[name] != ours[name]]
-        if differing and self._records:
-            raise RefusedInputError(
-                f"expected a run with the same settings in {self._records.path}, got another "
-                f"{', '.join(differing)}: choose another folder"
-            )
-
-
-def _key(item: CheckpointRecord | FrameRecord | JudgedAnswers) -> tuple[str, str]:
-    match item:
-        case CheckpointRecord():
-            return "checkpoint", item.checkpoint
-        case FrameRecord():
-            return "frame", item.question
-        case JudgedAnswers():
-            return item.source, item.question
-
-
-def _result(settings: WordsVerdictsSettings, by: ScoredBy, items: Iterable[Any]) -> VerdictsResult:
-    """What was measured, in the order of the first time; a question killed midway may be there twice."""
-    latest = {_key(item): item for item in items if item is not None}.values()
-    checkpoints = [item for item in latest if isinstance(item, CheckpointRecord)]
-    wanted = settings.checkpoints or [item.checkpoint for item in checkpoints]
+def _result(log: RunLog[Recorded], settings: WordsVerdictsSettings, by: ScoredBy) -> VerdictsResult:
+    """Everything measured so far, by every checkpoint that any command asked for."""
+    checkpoints = sorted(log.of_type(CheckpointRecord), key=_order)
+    names = tuple(one.checkpoint for one in checkpoints)
+    places = {item.question.question: place for place, item in enumerate(chosen_questions(settings))}
+    sources = [*KINDS_OF_SOURCE, *names]
+    answers = [one for one in log.of_type(JudgedAnswers) if one.source in sources]
     return VerdictsResult(
-        settings,
+        replace(settings, checkpoints=names),
         by,
-        tuple(
-            sorted(
-                (item for item in checkpoints if item.checkpoint in wanted),
-                key=lambda item: wanted.index(item.checkpoint),
-            )
-        ),
-        tuple(item for item in latest if isinstance(item, FrameRecord)),
-        tuple(
-            item
-            for item in latest
-            if isinstance(item, JudgedAnswers) and item.source in (*KINDS_OF_SOURCE, *wanted)
-        ),
+        tuple(checkpoints),
+        tuple(sorted(log.of_type(FrameRecord), key=lambda one: places[one.question])),
+        tuple(sorted(answers, key=lambda one: (sources.index(one.source), places[one.question]))),
     )
+
+
+def _order(checkpoint: CheckpointRecord) -> tuple:
+    return not checkpoint.is_base, order_of_training(checkpoint.training, checkpoint.checkpoint)

@@ -10,7 +10,8 @@ from hallulab.data.hints import hinted_prompt
 from hallulab.data.new_wordings import NEW_TEMPLATES, RECOMBINED_TEMPLATES, worded
 from hallulab.data.open_ended import OpenEndedQuestion
 from hallulab.data.wrong_answers import blended_answers, borrowed_answers, spliced_answers
-from hallulab.engine.words import Answer, GenerationSettings, generate_answers, log_likelihoods
+from hallulab.engine.word_likelihoods import log_likelihoods
+from hallulab.engine.words import Answer, GenerationSettings, generate_answers
 from hallulab.experiments.words_verdicts_run import (
     KINDS_OF_SOURCE,
     Group,

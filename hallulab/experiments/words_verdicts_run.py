@@ -1,6 +1,6 @@
 """What a run of text verdicts is asked for, and what it leaves behind: frames of questions, judged answers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
@@ -9,8 +9,11 @@ from numpy.typing import NDArray
 
 from hallulab.densities.hcdr import HcdrFrame, ThresholdRule
 from hallulab.errors import RefusedInputError
+from hallulab.experiments.run_log import RecordFormat
 from hallulab.records import as_tuples
-from hallulab.theory.intervals import Interval, wilson_interval
+from hallulab.scoring.training_history import AdapterTraining
+from hallulab.theory.clustered_rates import clustered_rate
+from hallulab.theory.intervals import Interval
 
 Group = Literal["known", "reworded", "unknown"]
 """`known`: the small world's base was trained on the question; `reworded`: on the same question without this lead-in;
@@ -33,6 +36,10 @@ conjunction that was never trained; `new wording`: with an opening that was neve
 without a hint; `acceptable`: as written in the question file; `spliced`: half of each acceptable answer;
 `blended`: the name of one with the reason of the other; `high temperature`: wrong unless it happens to be a wording
 of an acceptable answer."""
+RECORD_VERSION = 2
+"""of the records: 2 says how every checkpoint was trained"""
+MAY_GROW = ("checkpoints", "questions_at_once")
+"""settings that may change from one command to the next; batches change no number beyond rounding"""
 WRONG_SOURCES = tuple(source for source, kind in KINDS_OF_SOURCE.items() if kind in ("wrong", "mixed"))
 
 
@@ -95,8 +102,15 @@ class CheckpointRecord:
     model: str
     sha256: str
     """of base and adapter; empty for models from the Hub"""
-    training_loss: float | None
-    """last recorded loss of the fine-tuning, nats per answer token; None where none is recorded, as for the base"""
+    is_base: bool
+    """whether the others are compared with it"""
+    training: AdapterTraining | None
+    """how it was tuned; None for the base"""
+
+    @property
+    def training_loss(self) -> float | None:
+        """Last recorded loss of the fine-tuning, nats per answer token; None where none is recorded."""
+        return self.training.loss if self.training else None
 
 
 @dataclass(frozen=True)
@@ -215,28 +229,47 @@ class VerdictsStep:
 
 @dataclass(frozen=True)
 class Rate:
-    """A share with its Wilson interval."""
+    """A share with its interval."""
 
     n_true: int
     n: int
     value: float | None
     """None when nothing was counted"""
     interval: Interval | None
-    """95 % Wilson; None with the value"""
+    """95 % Wilson at the effective number of answers, as answers to one question are not independent; None with the
+    value"""
 
 
-def rate(flags: Sequence[bool] | NDArray[np.bool_]) -> Rate:
-    """The share of true flags."""
-    n_true, n = int(np.sum(flags)), len(flags)
-    return Rate(n_true, n, n_true / n, wilson_interval(n_true, n)) if n else Rate(0, 0, None, None)
+def rate(parts: Iterable[NDArray[np.bool_]]) -> Rate:
+    """The share of true flags, given question by question."""
+    flags = list(parts)
+    cases = np.concatenate(flags) if flags else np.zeros(0, dtype=bool)
+    found = clustered_rate(cases, np.repeat(np.arange(len(flags)), [len(part) for part in flags]))
+    return (
+        Rate(0, 0, None, None)
+        if found is None
+        else Rate(int(cases.sum()), found.n, found.mean, found.interval)
+    )
 
 
-def to_record(item: CheckpointRecord | FrameRecord | JudgedAnswers) -> dict[str, Any]:
+def rate_of_questions(flags: Iterable[bool]) -> Rate:
+    """The share of questions."""
+    return rate([np.array([flag]) for flag in flags])
+
+
+Recorded = CheckpointRecord | FrameRecord | JudgedAnswers
+"""What is kept of a run, one line each."""
+
+
+def to_record(item: Recorded) -> dict[str, Any]:
     """One line of the record file."""
-    return {"kind": _KIND_OF[type(item)]} | {_RENAMED.get(k, k): v for k, v in vars(item).items()}
+    values = vars(item)
+    if isinstance(item, CheckpointRecord):
+        values = asdict(item)
+    return {"kind": _KIND_OF[type(item)]} | {_RENAMED.get(k, k): v for k, v in values.items()}
 
 
-def from_record(record: dict[str, Any]) -> CheckpointRecord | FrameRecord | JudgedAnswers | None:
+def from_record(record: dict[str, Any]) -> Recorded | None:
     """What `to_record` wrote; None for other kinds of lines.
 
     Raises RefusedInputError for a line of another version.
@@ -245,22 +278,41 @@ def from_record(record: dict[str, Any]) -> CheckpointRecord | FrameRecord | Judg
     if cls is None:
         return None
     try:
-        return cls(**{f.name: as_tuples(record[_RENAMED.get(f.name, f.name)]) for f in fields(cls)})
-    except KeyError as error:
+        values = {f.name: as_tuples(record[_RENAMED.get(f.name, f.name)]) for f in fields(cls)}
+        if values.get("training"):
+            values["training"] = AdapterTraining(**values["training"])
+        return cls(**values)
+    except (KeyError, TypeError) as error:
         raise RefusedInputError(
             f"expected the records of a run of text verdicts of this version, found one without {error}: "
             "run it again in another folder"
         ) from error
 
 
+def key_of(item: Recorded) -> tuple[str, str]:
+    """What tells two measurements apart."""
+    match item:
+        case CheckpointRecord():
+            return "checkpoint", item.checkpoint
+        case FrameRecord():
+            return "frame", item.question
+        case JudgedAnswers():
+            return item.source, item.question
+
+
+FORMAT = RecordFormat("a run of text verdicts", to_record, from_record, key_of)
+
+
 def header_of(settings: WordsVerdictsSettings, scored_by: ScoredBy) -> dict[str, Any]:
-    """What a run says about itself in its first line, versions aside."""
-    return {"kind": "settings", "settings": asdict(settings), "scored_by": asdict(scored_by)}
+    """What a run says about itself, versions of libraries aside."""
+    return {"version": RECORD_VERSION, "settings": asdict(settings), "scored_by": asdict(scored_by)}
 
 
-def settings_from_header(header: dict[str, Any]) -> tuple[WordsVerdictsSettings, ScoredBy]:
+def read_header(header: Mapping[str, Any]) -> tuple[WordsVerdictsSettings, ScoredBy]:
     """What `header_of` wrote; RefusedInputError for another version's."""
     try:
+        if header["version"] != RECORD_VERSION:
+            raise KeyError(f"version {header['version']}")
         asked = {name: as_tuples(value) for name, value in header["settings"].items()}
         return WordsVerdictsSettings(**asked), ScoredBy(**header["scored_by"])
     except (KeyError, TypeError) as error:
@@ -268,6 +320,12 @@ def settings_from_header(header: dict[str, Any]) -> tuple[WordsVerdictsSettings,
             f"expected the settings of a run of text verdicts of this version, got others ({error}): "
             "run it again in another folder"
         ) from error
+
+
+def decides(header: Mapping[str, Any]) -> dict[str, Any]:
+    """What two runs must agree in to be the same; checkpoints can be added."""
+    settings, scored_by = read_header(header)
+    return {k: v for k, v in vars(settings).items() if k not in MAY_GROW} | vars(scored_by)
 
 
 _KIND_OF: dict[type, str] = {CheckpointRecord: "checkpoint", FrameRecord: "frame", JudgedAnswers: "answers"}

@@ -1,7 +1,6 @@
 """What a run of text verdicts says: rates per checkpoint, coverage, detection, where hints pay, what is withheld."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, get_args
 
@@ -9,6 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hallulab.densities.hcdr import THRESHOLD_RULES, ThresholdRule
+from hallulab.experiments.words_comparisons import Comparison, compared
+from hallulab.experiments.words_slopes import pooled_slope
+from hallulab.experiments.words_verdicts_rows import (
+    CheckpointRow,
+    CoverageRow,
+    DetectionRow,
+    HintRow,
+    QuestionsRow,
+    SlackRow,
+    VerdictsSummary,
+)
 from hallulab.experiments.words_verdicts_run import (
     WRONG_SOURCES,
     CheckpointRecord,
@@ -18,11 +28,10 @@ from hallulab.experiments.words_verdicts_run import (
     Rate,
     VerdictsResult,
     rate,
+    rate_of_questions,
 )
 from hallulab.scoring.words_frame import THRESHOLD_RULE
-from hallulab.theory.bootstrap import PairedDifference, bootstrap_interval, paired_difference
 from hallulab.theory.clustered_auroc import ClusteredAuroc, clustered_auroc
-from hallulab.theory.intervals import Interval
 
 NUMBERS_BEHIND = (32, 64, 128, 256, 512)
 """genuine answers behind a threshold whose coverage is compared, as far as there are as many"""
@@ -38,154 +47,28 @@ SLACKS_NATS = (0.0, 1.0, 2.0, 3.0, 5.0, 8.0)
 RESAMPLING_SEED = 0
 
 
-@dataclass(frozen=True)
-class CheckpointRow:
-    """The answers of one checkpoint over all questions that can be judged."""
-
-    checkpoint: str
-    model: str
-    training_loss: float | None
-    """last loss of the fine-tuning, nats per answer token; None for the base"""
-    n_questions: int
-    """questions with a verdict"""
-    n_withheld: int
-    """questions without one: not in the rates"""
-    n_empty: int
-    """empty answers: not in the rates"""
-    n_cut: int
-    """answers cut at their longest length; judged as they are"""
-    hallucination_rate: Rate
-    """answers outside every region; its Wilson interval is about more answers to the same questions"""
-    over_questions: Interval | None
-    """bootstrap interval of the same rate, whole questions drawn again: about other questions of this kind"""
-    more_than_base: PairedDifference | None
-    """rate minus the base's, question by question with the same seeds; None for the base or without it"""
-    wrong: Rate
-    """answers that are none of the acceptable ones, on known questions: in the small world, the truth"""
-    outside_of_wrong: Rate
-    """of those, the share the verdict finds"""
-    outside_of_right: Rate
-    """of the acceptable answers, the share the verdict calls a hallucination all the same"""
-    auroc: ClusteredAuroc | None
-    """of the margin, acceptable answers against the others; None when all are of one kind"""
-    mean_characters: float | None
-
-
-@dataclass(frozen=True)
-class CoverageRow:
-    """Genuine answers that thresholds let in."""
-
-    questions: Group
-    answers: str
-    """`fresh genuine`, or acceptable answers in wordings held out of the training"""
-    rule: ThresholdRule
-    n_behind: int
-    """genuine answers drawn per state behind a threshold, at most"""
-    own_region: Rate
-    """inside the region of the state they were drawn or made for: what the mass is about"""
-    any_region: Rate
-    """inside some region: not called a hallucination"""
-
-
-@dataclass(frozen=True)
-class DetectionRow:
-    """One way of being wrong against fresh genuine answers to the same questions."""
-
-    source: str
-    outside: Rate
-    """wrong answers found"""
-    auroc: ClusteredAuroc | None
-    """of the margin"""
-    auroc_plain: ClusteredAuroc | None
-    """of log p(answer | question) without a hint, less its own threshold"""
-    auroc_held_out: dict[str, ClusteredAuroc | None]
-    """of the margin, with acceptable answers in held-out wordings in place of the fresh ones: source → area"""
-    n_acceptable: int
-    """answers of this source left out because they are acceptable by chance"""
-
-
-@dataclass(frozen=True)
-class HintRow:
-    """Hinted verdict against plain likelihood, for causes of one kind."""
-
-    causes: str
-    """how often the causes occur without a hint, such as 90/10"""
-    answers: str
-    """`every`, `frequent` or `rare`: whose cause the genuine answers have"""
-    n_questions: int
-    inside_hinted: Rate
-    """fresh genuine answers let in by the hinted regions"""
-    inside_plain: Rate
-    """the same answers let in by one threshold on p(answer | question) of the same mass"""
-    gain: PairedDifference | None
-    """share let in with hints minus without, question by question"""
-    auroc_hinted: ClusteredAuroc | None
-    """these genuine answers against all wrong ones to the same questions"""
-    auroc_plain: ClusteredAuroc | None
-
-
-@dataclass(frozen=True)
-class SlackRow:
-    """What a slack below the thresholds would let in."""
-
-    slack_nats: float
-    fresh_inside: Rate
-    held_out_inside: dict[str, Rate]
-    """held-out wording → share let in"""
-    wrong_inside: dict[str, Rate]
-    """source → share let in"""
-
-
-@dataclass(frozen=True)
-class QuestionsRow:
-    """Whether questions get verdicts, and whether those on questions the scorer does not know are wrong."""
-
-    questions: Group
-    withheld: Rate
-    """questions without a verdict"""
-    wrong_verdicts: Rate
-    """of the judgements given on unknown questions: acceptable answers called hallucinations, answers to other
-    questions let in; none counted for the other groups, whose verdicts the other tables test"""
-    examples: tuple[str, ...]
-    """questions of the rarer outcome, a few"""
-
-
-@dataclass(frozen=True)
-class VerdictsSummary:
-    """Every table of a run."""
-
-    hdr_mass: float
-    rule: ThresholdRule
-    n_genuine: int
-    scorer: str
-    checkpoints: tuple[CheckpointRow, ...]
-    coverage: tuple[CoverageRow, ...]
-    detection: tuple[DetectionRow, ...]
-    hints: tuple[HintRow, ...]
-    slack: tuple[SlackRow, ...]
-    questions: tuple[QuestionsRow, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """Every table, as `sweep words --json` prints it."""
-        return asdict(self)
-
-
 def summarise_verdicts(
     result: VerdictsResult, *, hdr_mass: float = 0.9, rule: ThresholdRule = THRESHOLD_RULE
 ) -> VerdictsSummary:
     """The tables of a run, finished or killed, at a mass and by a threshold rule; no model is called."""
     judge = _Judge(result, hdr_mass, rule)
+    more, groups = _more_than_base(judge), _hint_groups(judge)
+    rises = compared(more, seed=RESAMPLING_SEED)
+    gains = compared(_gains(judge, groups), seed=RESAMPLING_SEED)
+    made = {checkpoint.checkpoint: checkpoint.training for checkpoint in result.checkpoints}
     return VerdictsSummary(
         hdr_mass,
         rule,
         result.settings.n_genuine,
         result.scored_by.scorer,
-        tuple(_checkpoint_row(judge, checkpoint) for checkpoint in result.checkpoints),
+        tuple(_checkpoint_row(judge, one, rises.get(one.checkpoint)) for one in result.checkpoints),
         tuple(_coverage_rows(result, hdr_mass)),
         tuple(_detection_row(judge, source) for source in WRONG_SOURCES),
-        tuple(_hint_rows(judge)),
+        tuple(_hint_row(judge, *kind, group, gains[kind]) for kind, group in groups.items()),
         tuple(_slack_row(judge, slack) for slack in SLACKS_NATS),
         tuple(_questions_row(judge, group) for group in get_args(Group)),
+        pooled_slope("hallucination_rate", more, made, seed=RESAMPLING_SEED),
+        sum(one is not None for one in rises.values()),
     )
 
 
@@ -219,7 +102,7 @@ class _Judge:
 
     def inside(self, every: Iterable[JudgedAnswers]) -> Rate:
         """The share of answers that are inside some region."""
-        return rate(joined([self.margins(answers) > 0 for answers in every]))
+        return rate(self.margins(answers) > 0 for answers in every)
 
     def frame_of(self, answers: JudgedAnswers) -> FrameRecord:
         """The frame that judges these answers."""
@@ -266,31 +149,29 @@ def _rng() -> np.random.Generator:
     return np.random.default_rng(RESAMPLING_SEED)
 
 
-def _checkpoint_row(judge: _Judge, checkpoint: CheckpointRecord) -> CheckpointRow:
+def _checkpoint_row(
+    judge: _Judge, checkpoint: CheckpointRecord, more_than_base: Comparison | None
+) -> CheckpointRow:
     result = judge.result
     every = [answers for answers in result.from_source(checkpoint.checkpoint) if answers.texts]
     outside = {answers.question: judge.margins(answers) <= 0 for answers in every}
-    shares = {question: float(flags.mean()) for question, flags in outside.items()}
     known = [answers for answers in every if judge.frame_of(answers).group == "known"]
-    right = joined([answers.is_right for answers in known])
-    found = joined([outside[answers.question] for answers in known])
     margins = [judge.margins(answers) for answers in known]
-    spread = bootstrap_interval(list(shares.values()), rng=_rng())
     lengths = [len(text) for answers in every for text in answers.texts]
     return CheckpointRow(
         checkpoint.checkpoint,
         checkpoint.model,
+        checkpoint.training,
         checkpoint.training_loss,
         len(every),
         sum(not frame.gives_verdicts for frame in result.frames if frame.group != "reworded"),
         sum(answers.n_empty for answers in result.from_source(checkpoint.checkpoint)),
         sum(answers.n_cut for answers in every),
-        rate(joined(list(outside.values()))),
-        None if spread is None else spread.interval,
-        _more_than_base(judge, checkpoint, shares),
-        rate(~right),
-        rate(found[~right]),
-        rate(found[right]),
+        rate(outside.values()),
+        more_than_base,
+        rate(~answers.is_right for answers in known),
+        rate(outside[answers.question][~answers.is_right] for answers in known),
+        rate(outside[answers.question][answers.is_right] for answers in known),
         clustered_auroc(
             [m[a.is_right] for m, a in zip(margins, known, strict=True)],
             [m[~a.is_right] for m, a in zip(margins, known, strict=True)],
@@ -300,20 +181,24 @@ def _checkpoint_row(judge: _Judge, checkpoint: CheckpointRecord) -> CheckpointRo
     )
 
 
-def _more_than_base(
-    judge: _Judge, checkpoint: CheckpointRecord, shares: dict[str, float]
-) -> PairedDifference | None:
-    scorer = judge.result.scored_by.scorer
-    base = next((other for other in judge.result.checkpoints if other.model == scorer), None)
-    if base is None or base == checkpoint:
-        return None
-    theirs = {
+def _more_than_base(judge: _Judge) -> dict[str, NDArray[np.float64]]:
+    """Checkpoint → its rate minus the base's of every judged question, (n_questions,), NaN where one has no answer."""
+    result = judge.result
+    base = next((one for one in result.checkpoints if one.is_base), None)
+    if base is None:
+        return {}
+    rates = {one.checkpoint: _rates(judge, one.checkpoint) for one in result.checkpoints}
+    return {name: own - rates[base.checkpoint] for name, own in rates.items() if name != base.checkpoint}
+
+
+def _rates(judge: _Judge, checkpoint: str) -> NDArray[np.float64]:
+    judged = [frame.question for frame in judge.result.frames if frame.gives_verdicts]
+    shares = {
         answers.question: float((judge.margins(answers) <= 0).mean())
-        for answers in judge.result.from_source(base.checkpoint)
+        for answers in judge.result.from_source(checkpoint)
         if answers.texts
     }
-    both = [question for question in shares if question in theirs]
-    return paired_difference([shares[q] for q in both], [theirs[q] for q in both], rng=_rng())
+    return np.array([shares.get(question, np.nan) for question in judged])
 
 
 def _coverage_rows(result: VerdictsResult, hdr_mass: float) -> Iterable[CoverageRow]:
@@ -324,8 +209,8 @@ def _coverage_rows(result: VerdictsResult, hdr_mass: float) -> Iterable[Coverage
         for rule in get_args(ThresholdRule):
             for n_behind in numbers if every else ():
                 judge = _Judge(result, hdr_mass, rule, n_behind)
-                own = joined([_own_margins(judge, answers) > 0 for answers in every])
-                yield CoverageRow(group, source, rule, n_behind, rate(own), judge.inside(every))
+                own = rate(_own_margins(judge, answers) > 0 for answers in every)
+                yield CoverageRow(group, source, rule, n_behind, own, judge.inside(every))
 
 
 def _own_margins(judge: _Judge, answers: JudgedAnswers) -> NDArray[np.float64]:
@@ -342,7 +227,7 @@ def _detection_row(judge: _Judge, source: str) -> DetectionRow:
     there = judge.result.from_source(source, "known")
     return DetectionRow(
         source,
-        rate(joined([judge.margins(answers) <= 0 for answers in wrong.values()])),
+        rate(judge.margins(answers) <= 0 for answers in wrong.values()),
         clustered_auroc(
             [judge.margins(a) for a in fresh], [judge.margins(wrong[q]) for q in questions], rng=_rng()
         ),
@@ -365,17 +250,38 @@ def _held_out_auroc(judge: _Judge, source: str, wrong: dict[str, JudgedAnswers])
     )
 
 
-def _hint_rows(judge: _Judge) -> Iterable[HintRow]:
+def _hint_groups(judge: _Judge) -> dict[tuple[str, str], list[JudgedAnswers]]:
+    """(how often the causes occur, whose answers) → fresh genuine answers, question by question."""
+    groups: dict[tuple[str, str], list[JudgedAnswers]] = {}
     for causes in sorted({_causes(judge.frame_of(a)) for a in judge.fresh.values()}, key=_first_share):
         group = [a for a in judge.fresh.values() if _causes(judge.frame_of(a)) == causes]
-        yield _hint_row(judge, causes, "every", group)
+        groups[causes, "every"] = group
         if len(set(causes.split("/"))) > 1:
-            yield _hint_row(judge, causes, "frequent", [_of_state(judge, a, np.argmax) for a in group])
-            yield _hint_row(judge, causes, "rare", [_of_state(judge, a, np.argmin) for a in group])
+            groups[causes, "frequent"] = [_of_state(judge, answers, np.argmax) for answers in group]
+            groups[causes, "rare"] = [_of_state(judge, answers, np.argmin) for answers in group]
+    return {kind: [answers for answers in group if answers.texts] for kind, group in groups.items()}
 
 
-def _hint_row(judge: _Judge, causes: str, which: str, group: Sequence[JudgedAnswers]) -> HintRow:
-    group = [answers for answers in group if answers.texts]
+def _gains(
+    judge: _Judge, groups: dict[tuple[str, str], list[JudgedAnswers]]
+) -> dict[tuple[str, str], NDArray[np.float64]]:
+    """Share let in with hints minus without, of every question, NaN where it has no such answer."""
+    questions = list(judge.fresh)
+    gains = {}
+    for kind, group in groups.items():
+        own = {
+            answers.question: float(
+                (judge.margins(answers) > 0).mean() - (judge.plain_margins(answers) > 0).mean()
+            )
+            for answers in group
+        }
+        gains[kind] = np.array([own.get(question, np.nan) for question in questions])
+    return gains
+
+
+def _hint_row(
+    judge: _Judge, causes: str, which: str, group: Sequence[JudgedAnswers], gain: Comparison | None
+) -> HintRow:
     hinted = [judge.margins(answers) for answers in group]
     plain = [judge.plain_margins(answers) for answers in group]
     wrong = [judge.every_wrong(answers.question) for answers in group]
@@ -383,9 +289,9 @@ def _hint_row(judge: _Judge, causes: str, which: str, group: Sequence[JudgedAnsw
         causes,
         which,
         len(group),
-        rate(joined([margins > 0 for margins in hinted])),
-        rate(joined([margins > 0 for margins in plain])),
-        paired_difference([(m > 0).mean() for m in hinted], [(m > 0).mean() for m in plain], rng=_rng()),
+        rate(margins > 0 for margins in hinted),
+        rate(margins > 0 for margins in plain),
+        gain,
         clustered_auroc(hinted, [joined([judge.margins(a) for a in every]) for every in wrong], rng=_rng()),
         clustered_auroc(
             plain, [joined([judge.plain_margins(a) for a in every]) for every in wrong], rng=_rng()
@@ -410,7 +316,7 @@ def _first_share(causes: str) -> float:
 
 def _slack_row(judge: _Judge, slack_nats: float) -> SlackRow:
     def inside(every: Iterable[JudgedAnswers]) -> Rate:
-        return rate(joined([judge.margins(answers) > -slack_nats for answers in every if answers.texts]))
+        return rate(judge.margins(answers) > -slack_nats for answers in every if answers.texts)
 
     return SlackRow(
         slack_nats,
@@ -430,4 +336,4 @@ def _questions_row(judge: _Judge, group: Group, n_examples: int = 5) -> Question
             wrong.append(is_outside if source == "acceptable" else ~is_outside)
     rarer = sum(withheld) < len(withheld) / 2
     examples = [f.question for f, is_withheld in zip(frames, withheld, strict=True) if is_withheld == rarer]
-    return QuestionsRow(group, rate(withheld), rate(joined(wrong)), tuple(examples[:n_examples]))
+    return QuestionsRow(group, rate_of_questions(withheld), rate(wrong), tuple(examples[:n_examples]))

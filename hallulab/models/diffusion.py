@@ -211,13 +211,22 @@ def load_unet(
         _check_weights(folder)
     _be_as_quiet_as_transformers()
     try:
-        unet = UNet2DConditionModel.from_pretrained(place, dtype=dtype, use_safetensors=True)
+        unet, found = UNet2DConditionModel.from_pretrained(
+            place, dtype=dtype, use_safetensors=True, output_loading_info=True
+        )
     except _UNREADABLE as error:
         raise RefusedInputError(
             f"expected a UNet at {place}, which does not load: {_first_line(error)}; "
             "check the name, or fetch its files again"
         ) from error
-    return unet.to(device)  # type: ignore[return-value]
+    # diffusers only warns of these, and leaves what is missing without any value
+    for kind in ("missing_keys", "unexpected_keys"):
+        if found[kind]:
+            raise RefusedInputError(
+                f"expected a UNet at {place}, which does not load: {len(found[kind])} {kind.replace('_', ' ')} such as "
+                f"{sorted(found[kind])[0]}; check that its weights are those of its config.json"
+            )
+    return unet.to(device)
 
 
 def with_unet(

@@ -1,6 +1,7 @@
 """The figures of grading: points at every target, risk against coverage, the audit, what graders teach a policy."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 
 import numpy as np
 import plotly.graph_objects as go
@@ -9,28 +10,24 @@ from hallulab.experiments.post_training import BASE, BINARY, STATED, PostTrainin
 from hallulab.experiments.post_training_summary import OverWorlds, PolicyRow, over_worlds
 from hallulab.reports.charts import Chart, Mark, Series, chart_figure
 from hallulab.reports.figures import INSIDE, NEUTRAL, OUTSIDE, STATE_COLOURS, styled
-from hallulab.scoring.grading import (
-    LABELLED_TARGETS,
-    READINGS,
-    AuditPoint,
-    GradedAnswers,
-    LabelledRiskCoverage,
-    ScoreCurve,
-    labelled_risk_coverage,
-    score_curve,
-)
-from hallulab.theory.confidence_targets import expected_points
+from hallulab.scoring.graded_answers import GradedAnswers
+from hallulab.scoring.grading import LABELLED_TARGETS, READINGS, ScoreCurve, score_curve
+from hallulab.scoring.grading_audit import AuditPoint, LabelledRiskCoverage, labelled_risk_coverage
+from hallulab.theory.confidence_targets import expected_points, target_text
+from hallulab.theory.observation_1 import N_DRAWS, USUAL_ANSWERS, observation_1, share_of_beliefs
 
 AS_GIVEN, BY_CONFIDENCE = STATE_COLOURS[3], STATE_COLOURS[0]
 LOWEST_POINTS = -2.0
 """of a chart of points: penalties have no end"""
+SET_COLOURS = (STATE_COLOURS[0], STATE_COLOURS[1], STATE_COLOURS[3])
+OBSERVED_TARGETS = tuple(round(0.025 * n, 3) for n in range(40))
 CONFIDENCES = tuple(np.linspace(0, 1, 101).tolist())
 
 
 def target_name(target: float) -> str:
     """A target as a label: `t = 0.75, assistive`."""
     reading = "binary" if target == 0 else READINGS.get(target, "")
-    return f"t = {target:g}" + (f", {reading}" if reading else "")
+    return f"t = {target_text(target)}" + (f", {reading}" if reading else "")
 
 
 def score_chart(curve: ScoreCurve, *, target: float | None = None) -> Chart:
@@ -61,10 +58,39 @@ def score_chart(curve: ScoreCurve, *, target: float | None = None) -> Chart:
         title="Points a question as mistakes grow dearer",
         caption=(
             "A right answer earns 1, “I do not know” 0, a wrong one −t/(1−t). Dots: the named targets, "
-            f"with 95 % bootstrap intervals over {curve.n} questions. Below the grey line, saying nothing scores "
+            f"with 95 % intervals over {curve.n} answers{_left_out(curve)}. Below the grey line, saying nothing scores "
             f"better.{even}"
         ),
         series=series,
+        x_title="confidence target t",
+        y_title="points a question",
+        y_range=(LOWEST_POINTS, 1.05),
+        marked_x=target,
+        marked_name="" if target is None else target_name(target),
+    )
+
+
+def scores_chart(curves: Mapping[str, ScoreCurve], *, target: float | None = None) -> Chart:
+    """Points a question at every target of several who answered, each with all their answers."""
+    colours = (*STATE_COLOURS, INSIDE, OUTSIDE)
+    return Chart(
+        title="Points a question as mistakes grow dearer",
+        caption=(
+            "Everybody as given: a right answer earns 1, “I do not know” 0, a wrong one −t/(1−t). Dots: the named "
+            "targets, with 95 % intervals. Lines are over everybody's own answers; the table of ranks compares pairs. "
+            f"{'' if len(curves) <= len(colours) else f'The first {len(colours)} of {len(curves)}.'}"
+        ),
+        series=[
+            *(
+                series
+                for (name, curve), colour in zip(curves.items(), colours, strict=False)
+                for series in (
+                    Series(name, curve.targets.tolist(), curve.as_given.tolist(), colour),
+                    *_whiskers(name, curve, curve.as_given, curve.as_given_low, curve.as_given_high, colour),
+                )
+            ),
+            Series("always “I do not know”", [0.0, 1.0], [0.0, 0.0], NEUTRAL, "dashed"),
+        ],
         x_title="confidence target t",
         y_title="points a question",
         y_range=(LOWEST_POINTS, 1.05),
@@ -110,8 +136,8 @@ def audit_chart(points: Sequence[AuditPoint]) -> Chart:
     return Chart(
         title="Does it keep its word?",
         caption=(
-            "Share right of what is answered at each target, with 95 % Wilson intervals, and the share answered. Dots "
-            "below the dashed line: over-confident."
+            "Share right of what is answered at each target, with 95 % intervals that hold together, and the share "
+            "answered. Over-confident where the whole interval lies below the dashed line."
         ),
         series=[
             Series("accuracy = t", [0.0, 1.0], [0.0, 1.0], NEUTRAL, "dashed"),
@@ -150,6 +176,44 @@ def expected_points_chart(targets: Sequence[float] = (0.0, *READINGS)) -> Chart:
         y_title="expected points",
         y_range=(LOWEST_POINTS, 1.05),
     )
+
+
+@cache
+def observation_1_chart() -> Chart:
+    """Under how many beliefs over all binary graders abstaining is the best thing to do, by the target."""
+    binary = [observation_1(n, (0.0,)) for n in USUAL_ANSWERS]
+    n_optimal, n_beliefs = sum(one.n_optimal[0] for one in binary), sum(one.n_beliefs for one in binary)
+    return Chart(
+        title="When is “I do not know” the best answer?",
+        caption=(
+            f"All binary graders over {_listed([str(n) for n in USUAL_ANSWERS])} possible answers. Dot: at t = 0, "
+            f"binary grading, “I do not know” is best under {n_optimal} of {n_beliefs:,} beliefs about the grader, "
+            f"all on a grid (Observation 1). Lines: of {N_DRAWS:,} beliefs drawn evenly, the share under which no "
+            "answer is right with more than t, so that “I do not know” is best."
+        ),
+        series=[
+            *(
+                Series(
+                    f"{n} possible answers",
+                    OBSERVED_TARGETS,
+                    share_of_beliefs(n, OBSERVED_TARGETS, rng=np.random.default_rng(n)).tolist(),
+                    colour,
+                )
+                for n, colour in zip(
+                    USUAL_ANSWERS, (STATE_COLOURS[0], STATE_COLOURS[1], STATE_COLOURS[3]), strict=False
+                )
+            ),
+            Series("binary grading", [0.0], [n_optimal / n_beliefs], OUTSIDE, "point"),
+        ],
+        x_title="confidence target t",
+        y_title="share of the beliefs",
+        y_range=(-0.03, 1.02),
+    )
+
+
+def observation_1_figure() -> go.Figure:
+    """`observation_1_chart` for a page."""
+    return chart_figure(observation_1_chart())
 
 
 def post_training_chart(result: PostTrainingResult) -> Chart:
@@ -204,9 +268,9 @@ def stated_policy_chart(rows: Sequence[PolicyRow]) -> Chart:
     )
 
 
-def score_curve_figure(answers: GradedAnswers, *, target: float | None = None, seed: int = 0) -> go.Figure:
+def score_curve_figure(answers: GradedAnswers, *, target: float | None = None) -> go.Figure:
     """`score_chart` for a page; an empty figure where no answer can be graded."""
-    curve = score_curve(answers, seed=seed)
+    curve = score_curve(answers)
     return chart_figure(score_chart(curve, target=target)) if curve else styled(go.Figure(), height_px=200)
 
 
@@ -244,6 +308,14 @@ def expected_points_figure(targets: Sequence[float] = (0.0, *READINGS)) -> go.Fi
 def audit_figure(points: Sequence[AuditPoint]) -> go.Figure:
     """`audit_chart` for a page."""
     return chart_figure(audit_chart(points))
+
+
+def _listed(texts: Sequence[str]) -> str:
+    return f"{', '.join(texts[:-1])} and {texts[-1]}"
+
+
+def _left_out(curve: ScoreCurve) -> str:
+    return f" ({curve.n_ungradable} ungradable ones left out)" if curve.n_ungradable else ""
 
 
 def _whiskers(

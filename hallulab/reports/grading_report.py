@@ -1,47 +1,33 @@
 """The report of grading runs: graded files, local models with a stated target, post-trained policies."""
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from io import StringIO
 from pathlib import Path
 
+from hallulab.data.graded_by_hand import PARTS
 from hallulab.errors import RefusedInputError
 from hallulab.experiments import grading, post_training, stated_targets
-from hallulab.experiments.grading import GradingResult, read_grading
+from hallulab.experiments.grade_rules import check_rules
 from hallulab.experiments.post_training import BASE, BINARY, STATED, PostTrainingResult, read_post_training
 from hallulab.experiments.post_training_summary import OverWorlds, policy_table, row_of
-from hallulab.experiments.stated_targets import CONTROL, PLAIN, StatedTargetsResult, read_stated_targets
-from hallulab.experiments.stated_targets_summary import (
-    behaviour_table,
-    dose_table,
-    frequency_table,
-    grading_table,
-)
 from hallulab.records import RecordFile, file_sha256
-from hallulab.reports.charts import Chart, chart_png, chart_svg, page_figure
+from hallulab.reports.answers_report import answers_part
+from hallulab.reports.charts import chart_png, chart_svg, page_figure
 from hallulab.reports.grading_figures import (
-    audit_chart,
     expected_points_chart,
+    observation_1_chart,
     post_training_chart,
-    risk_coverage_chart,
-    score_chart,
     stated_policy_chart,
 )
+from hallulab.reports.grading_rules_words import RULES_HEADER, rules_note, rules_rows
 from hallulab.reports.numbers import MISSING
 from hallulab.reports.page import Finding, Page, PageSection, PageTable, Receipt, page_html, setting_text
+from hallulab.reports.report_part import ReportPart
+from hallulab.reports.targets_report import targets_part
 from hallulab.reports.written import PAGE_NAME, WrittenReport, write_report
-from hallulab.scoring.grading import (
-    READINGS,
-    GradeSummary,
-    Rate,
-    audit,
-    labelled_risk_coverage,
-    regrade,
-    score_curve,
-)
-from hallulab.theory.bootstrap import PairedDifference
-from hallulab.theory.intervals import Interval
+from hallulab.scoring.grading import READINGS
 
 WHAT_IT_IS = (
     "An exam that gives a point for a right answer and nothing otherwise rewards guessing. A confidence target t takes "
@@ -49,18 +35,6 @@ WHAT_IT_IS = (
     "the usual exam. Here the same answers are graded at every t, without any judge model: by written rules."
 )
 READINGS_NOTE = ", ".join(f"{target:g} {name}" for target, name in READINGS.items())
-
-
-@dataclass(frozen=True)
-class _Part:
-    """What one run gives to the page."""
-
-    finding: Finding
-    sections: list[PageSection]
-    charts: list[Chart]
-    settings: Mapping[str, object]
-    versions: dict[str, str]
-    points: Sequence[Mapping[str, object]]
 
 
 def write_grading_report(folder: Path, out: Path | None = None) -> WrittenReport:
@@ -87,7 +61,11 @@ def write_grading_report(folder: Path, out: Path | None = None) -> WrittenReport
         title="Grading that stops rewarding guesses",
         opening=WHAT_IT_IS,
         findings=[part.finding for part in parts],
-        sections=[*(section for part in parts for section in part.sections), _rule_section()],
+        sections=[
+            *(section for part in parts for section in part.sections),
+            _rule_section(),
+            _checked_section(),
+        ],
         receipt=_receipt(parts, paths),
     )
     return write_report(
@@ -99,104 +77,7 @@ def write_grading_report(folder: Path, out: Path | None = None) -> WrittenReport
     )
 
 
-def grading_part(records: RecordFile) -> _Part:
-    """A graded file."""
-    result = read_grading(records)
-    found = regrade(result.graded, result.settings.target, seed=result.settings.seed)
-    curve, risk = score_curve(result.graded, seed=result.settings.seed), labelled_risk_coverage(result.graded)
-    audited = audit(result.graded) if risk else ()
-    charts = [score_chart(curve, target=found.target)] if curve else []
-    charts += [risk_coverage_chart(risk), audit_chart(audited)] if risk else []
-    policies = [summary for summary in (found.as_given, found.by_confidence) if summary]
-    tables = [_summary_table(policies, found.target)]
-    if audited:
-        tables.append(
-            PageTable(
-                "Behavioural calibration: answering only above t",
-                ("t", "answered", "right of the answered", "verdict"),
-                [(f"{p.target:g}", rate(p.answered), rate(p.accuracy), p.verdict) for p in audited],
-                note="95 % Wilson intervals in brackets. Over-confident: even the upper end lies below t.",
-            )
-        )
-    title = f"{result.source}: {len(found.rows)} answers at t = {found.target:g}"
-    return _Part(
-        Finding(title, _grading_headline(policies), _grading_sentences(result)),
-        [PageSection(title, (), [page_figure(chart) for chart in charts], tables)],
-        charts,
-        asdict(result.settings) | {"source": result.source, "source sha256": result.sha256},
-        result.versions,
-        [{"run": "grade"} | asdict(row) for row in found.rows],
-    )
-
-
-def targets_part(records: RecordFile) -> _Part:
-    """Local models with and without a stated target."""
-    result = read_stated_targets(records)
-    title = f"Stated targets: {result.settings.question_set}, {len(result.questions)} questions"
-    plain = result.graded(result.checkpoints[0]) if result.checkpoints else None
-    curve = score_curve(plain) if plain else None
-    charts = [score_chart(curve)] if curve else []
-    tables = [
-        PageTable(
-            "What the prompt changes",
-            ("checkpoint", "prompt", "answered", "right of these", "speaks − plain", "speaks − control"),
-            [
-                (
-                    row.checkpoint,
-                    row.prompt,
-                    rate(row.summary.answered),
-                    rate(row.summary.accuracy),
-                    change(row.spoke_change),
-                    change(row.spoke_beyond_control),
-                )
-                for row in behaviour_table(result)
-            ],
-            note=(
-                "Greedy answers to the same questions. Control: a sentence of like length that states no target. "
-                "Speaks: says anything but that it does not know. "
-                "Differences in points of a percent, paired by question, with 95 % bootstrap intervals."
-            ),
-        ),
-        PageTable(
-            "The same plain answers under binary and uncertainty-aware grading",
-            ("checkpoint", "t", "policy", "points", "hallucinations", "rank", "own best threshold"),
-            [
-                (
-                    row.checkpoint,
-                    f"{row.target:g}",
-                    row.policy.replace("_", " "),
-                    score(row.summary),
-                    rate(row.summary.hallucination_rate),
-                    str(row.rank),
-                    MISSING if row.own_threshold is None else f"{max(0.0, row.own_threshold.threshold):.3f}",
-                )
-                for row in grading_table(result)
-            ],
-            note=(
-                "By confidence: an answer with confidence of t or less is withheld. The best threshold is chosen on "
-                "these very answers; above t the model is too sure of itself."
-            ),
-        ),
-        PageTable(
-            "By kind of question",
-            ("checkpoint", "questions", "correct", "wrong", "abstained", "empty", "ungradable"),
-            [
-                (row.checkpoint, row.category, *(str(n) for n in row.summary.n_by_grade.values()))
-                for row in frequency_table(result)
-            ],
-        ),
-    ]
-    return _Part(
-        Finding(title, _targets_headline(result), _targets_sentences(result)),
-        [PageSection(title, (), [page_figure(chart) for chart in charts], tables)],
-        charts,
-        asdict(result.settings) | {f"sha256 of {m.checkpoint}": m.sha256 for m in result.models},
-        result.versions,
-        [{"run": "targets"} | asdict(answer) for answer in result.answers],
-    )
-
-
-def post_training_part(records: RecordFile) -> _Part:
+def post_training_part(records: RecordFile) -> ReportPart:
     """Policies trained by graders."""
     result = read_post_training(records)
     rows = policy_table(result)
@@ -240,11 +121,12 @@ def post_training_part(records: RecordFile) -> _Part:
             for row in rows
         ],
         note=(
-            f"Mean over {settings.rounds} worlds, 95 % Student-t intervals in brackets; within a world everything is "
-            "a sum over all answers. Rule: the base's likeliest answer iff its confidence exceeds t, untrained."
+            f"Mean over {max((row.idk.n for row in rows), default=0)} worlds, 95 % Student-t intervals in brackets; "
+            "within a world everything is a sum over all answers. Rule: the base's likeliest answer iff its confidence "
+            "exceeds t, untrained."
         ),
     )
-    return _Part(
+    return ReportPart(
         Finding(title, _post_training_headline(result), _post_training_sentences(result)),
         [PageSection(title, (), [page_figure(chart) for chart in charts], [table])],
         charts,
@@ -255,88 +137,11 @@ def post_training_part(records: RecordFile) -> _Part:
 
 
 READERS = {
-    grading.RECORDS_PATTERN: grading_part,
+    grading.RECORDS_PATTERN: answers_part,
     stated_targets.RECORDS_PATTERN: targets_part,
     post_training.RECORDS_PATTERN: post_training_part,
 }
 """records → what they give to the page"""
-
-
-def _grading_headline(policies: Sequence[GradeSummary]) -> str:
-    said = [
-        f"{'As given' if summary.policy == 'as_given' else 'with unsure answers withheld'} {score(summary)} points"
-        for summary in policies
-    ]
-    return f"{', '.join(said)} a question."
-
-
-def _grading_sentences(result: GradingResult) -> list[str]:
-    found = regrade(result.graded, result.settings.target)
-    grades = found.as_given.n_by_grade
-    said = ["By their words: " + ", ".join(f"{count} {name}" for name, count in grades.items()) + "."]
-    curve = score_curve(result.graded)
-    if curve and curve.break_even is not None:
-        said.append(
-            f"Above t = {curve.break_even:.2f} these answers, as given, score below always saying “I do not know”."
-        )
-    if found.by_confidence:
-        said.append(
-            f"Withholding answers with confidence of {found.target:g} or less takes the hallucination rate from "
-            f"{rate(found.as_given.hallucination_rate)} to {rate(found.by_confidence.hallucination_rate)}."
-        )
-        over_confident = [p for p in audit(result.graded) if p.verdict == "over-confident"]
-        said.append(
-            "Over-confident at t = " + ", ".join(f"{p.target:g}" for p in over_confident) + "."
-            if over_confident
-            else "At no named target is it shown to be over-confident."
-        )
-    if result.bad_lines:
-        said.append(
-            f"Lines left out: {len(result.bad_lines)} ("
-            + ", ".join(str(line.line) for line in result.bad_lines[:10])
-            + ")."
-        )
-    return said
-
-
-def _targets_headline(result: StatedTargetsResult) -> str:
-    doses = dose_table(result)
-    if not doses:
-        return "Fewer than two targets were stated."
-    moved = [row for row in doses if row.spoke.p_value < 0.05 and row.spoke.mean < 0]
-    low, high = doses[0].lowest, doses[0].highest
-    said = f"{len(moved)} of {len(doses)} checkpoints answer less when the stated target rises from {low:g} to {high:g}"
-    control = next((row for row in behaviour_table(result) if row.prompt == CONTROL), None)
-    if control is None or control.spoke_change is None:
-        return f"{said}."
-    return (
-        f"{said}; a sentence that states no target changes how often {control.checkpoint} speaks by "
-        f"{change(control.spoke_change)} points of a percent."
-    )
-
-
-def _targets_sentences(result: StatedTargetsResult) -> list[str]:
-    said = []
-    rows = behaviour_table(result)
-    for checkpoint in result.checkpoints[:3]:
-        own = {row.prompt: row for row in rows if row.checkpoint == checkpoint}
-        control = [row for name, row in own.items() if name != PLAIN and row.stated_target is None]
-        stated = [row for row in own.values() if row.stated_target is not None]
-        if PLAIN in own and control and stated:
-            beyond = [abs(row.spoke_beyond_control.mean) for row in stated if row.spoke_beyond_control]
-            said.append(
-                f"{checkpoint} answers {rate(own[PLAIN].summary.answered)} of the plain questions and "
-                f"{rate(control[0].summary.answered)} with a sentence that states no target; stating a target changes "
-                f"that by at most {100 * max(beyond, default=0.0):.1f} points more."
-            )
-    binary = [row for row in grading_table(result) if (row.target, row.policy) == (0.0, "as_given")]
-    strict = [row for row in grading_table(result) if (row.target, row.policy) == (0.75, "by_confidence")]
-    for before, after in zip(binary[:1], strict[:1], strict=False):
-        said.append(
-            f"{before.checkpoint}, plain: hallucination rate {rate(before.summary.hallucination_rate)} as given, "
-            f"{rate(after.summary.hallucination_rate)} with answers of confidence 0.75 or less withheld."
-        )
-    return said
 
 
 def _post_training_headline(result: PostTrainingResult) -> str:
@@ -383,31 +188,30 @@ def _rule_section() -> PageSection:
             "Points to be expected of an answer that is right with probability p are p − (1 − p) t/(1 − t): above 0 "
             f"exactly when p > t. What a target suits: {READINGS_NOTE}.",
         ),
-        [page_figure(expected_points_chart())],
+        [page_figure(expected_points_chart()), page_figure(observation_1_chart())],
     )
 
 
-def _summary_table(policies: Sequence[GradeSummary], target: float) -> PageTable:
-    grades = list(policies[0].n_by_grade)
-    return PageTable(
-        f"Graded at t = {target:g}",
-        ("policy", "points", *grades, "answered", "right of these", "hallucinations"),
-        [
-            (
-                summary.policy.replace("_", " "),
-                score(summary),
-                *(str(summary.n_by_grade[name]) for name in grades),
-                rate(summary.answered),
-                rate(summary.accuracy),
-                rate(summary.hallucination_rate),
+def _checked_section() -> PageSection:
+    checks = [check_rules(part) for part in PARTS]
+    return PageSection(
+        "How often are the written rules right?",
+        (
+            "Grades come from rules on the words. Here they are held against a person, on answers graded by hand.",
+        ),
+        tables=[
+            PageTable(
+                f"{check.part.replace('_', ' ')}: {PARTS[check.part]}",
+                RULES_HEADER,
+                rules_rows(check),
+                note=rules_note(check),
             )
-            for summary in policies
+            for check in checks
         ],
-        note="By confidence: answers with confidence of t or less count as abstained. Ungradable ones have no points.",
     )
 
 
-def _receipt(parts: Sequence[_Part], paths: Sequence[Path]) -> Receipt:
+def _receipt(parts: Sequence[ReportPart], paths: Sequence[Path]) -> Receipt:
     rows = [
         (f"{part.finding.title}: {name}" if len(parts) > 1 else name, setting_text(value))
         for part in parts
@@ -420,7 +224,7 @@ def _receipt(parts: Sequence[_Part], paths: Sequence[Path]) -> Receipt:
     )
 
 
-def _points_csv(parts: Sequence[_Part]) -> str:
+def _points_csv(parts: Sequence[ReportPart]) -> str:
     """Every graded answer and measured policy, one a line; columns that a run does not have stay empty."""
     names = list(dict.fromkeys(name for part in parts for point in part.points for name in point))
     written = StringIO()
@@ -430,25 +234,10 @@ def _points_csv(parts: Sequence[_Part]) -> str:
     return written.getvalue()
 
 
-def _flat(parts: Sequence[_Part]) -> Iterator[dict[str, object]]:
+def _flat(parts: Sequence[ReportPart]) -> Iterator[dict[str, object]]:
     for part in parts:
         for point in part.points:
             yield {name: "" if value is None else setting_text(value) for name, value in point.items()}
-
-
-def rate(found: Rate) -> str:
-    """A rate with its interval and n."""
-    if found.value is None or found.interval is None:
-        return MISSING
-    low, high = 100 * found.interval.low, 100 * found.interval.high
-    return f"{100 * found.value:.1f} % [{low:.1f}, {high:.1f}] of {found.n}"
-
-
-def score(summary: GradeSummary) -> str:
-    """Points a question with their interval."""
-    if summary.score is None:
-        return MISSING
-    return signed(summary.score.mean, summary.score.interval)
 
 
 def over(found: OverWorlds) -> str:
@@ -462,19 +251,6 @@ def over(found: OverWorlds) -> str:
 
 def _percent(found: OverWorlds) -> str:
     return MISSING if found.mean is None else f"{100 * found.mean:.1f} %"
-
-
-def change(found: PairedDifference | None) -> str:
-    """A paired difference in points of a percent."""
-    if found is None:
-        return ""
-    low, high = 100 * found.interval.low, 100 * found.interval.high
-    return f"{100 * found.mean:+.1f} [{low:+.1f}, {high:+.1f}]".replace("-", "−")
-
-
-def signed(value: float, interval: Interval) -> str:
-    """Points with their sign and interval."""
-    return f"{value:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]".replace("-", "−")
 
 
 def _number(value: float) -> str:

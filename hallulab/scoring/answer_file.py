@@ -13,6 +13,8 @@ EXAMPLE_ANSWERS = Path(__file__).parents[1] / "data" / "example_answers.jsonl"
 FIELDS = ("id", "question", "answer", "correct_answers", "incorrect_answers")
 """every line has these"""
 MAX_NAMED_LINES = 8
+MAX_ANSWER_CHARACTERS = 50_000
+"""of one answer, about 8,000 words: longer ones are refused rather than cut"""
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,12 @@ def _text(row: dict[str, Any], field: str) -> str:
         return str(given)
     if not isinstance(given, str):
         raise ValueError(f"{field} that is no text, {given!r}")
+    _check_whole_characters(given, field)
+    if field == "answer" and len(given) > MAX_ANSWER_CHARACTERS:
+        raise ValueError(
+            f"answer of {len(given):,} characters, at most {MAX_ANSWER_CHARACTERS:,} are graded: give the part that "
+            "answers"
+        )
     return given
 
 
@@ -135,7 +143,15 @@ def _texts(row: dict[str, Any], field: str) -> tuple[str, ...]:
     given = row[field]
     if not isinstance(given, list) or not all(isinstance(text, str) for text in given):
         raise ValueError(f'{field} that is no list of texts, write ["…", "…"]')
+    for text in given:
+        _check_whole_characters(text, field)
     return tuple(text for text in (text.strip() for text in given) if text)
+
+
+def _check_whole_characters(text: str, field: str) -> None:
+    """JSON can spell half a character, such as "\\ud800", which no file can hold."""
+    if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise ValueError(f"{field} with half a character (a lone surrogate), write the whole one")
 
 
 def _share(row: dict[str, Any], field: str, *, is_one_allowed: bool) -> float | None:

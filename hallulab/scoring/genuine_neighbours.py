@@ -19,7 +19,7 @@ from hallulab.data.frame_drawings import frame_faces
 from hallulab.densities.feature_frame import FrameSettings, split_rows
 from hallulab.engine.pictures import embed_images
 from hallulab.models.clip import LoadedClip
-from hallulab.scoring.pictures import PictureFrame, unit_rows
+from hallulab.scoring.picture_frames import PictureFrame, unit_rows
 
 SAME_PICTURE = 0.9999
 """cosine of kept and new features from which a drawing counts as the one the frame was made with"""

@@ -1,34 +1,22 @@
-"""Pictures that somebody gives: opened within limits, and the recipe inside one that was painted here."""
+"""Pictures that somebody gives, opened within limits."""
 
 import base64
 import io
-import json
-import math
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from PIL import Image
 
 from hallulab.data.image_folder import UNREADABLE, rgb_image, why_unreadable
-from hallulab.engine.pictures import PaintSettings, check_prompt
 from hallulab.errors import RefusedInputError
+from hallulab.scoring.picture_recipes import Recipe, text_in
 
 MAX_PIXELS = 32_000_000
 """of a picture, before it is decoded"""
 MAX_BASE64_CHARACTERS = 14_000_000
 """of a picture sent as text: about 10 MB"""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """What paints one image again."""
-
-    prompt: str
-    checkpoint: str
-    settings: PaintSettings
-    """One image of this seed."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +30,7 @@ class GivenPicture:
 
     def recipe(self) -> Recipe | None:
         """What paints it again; None when it was not painted here. RefusedInputError when it is damaged."""
-        return None if self.text is None else read_recipe_text(self.text)
+        return None if self.text is None else Recipe.from_text(self.text)
 
 
 def open_given(source: Path | BinaryIO, name: str = "the picture") -> GivenPicture:
@@ -51,7 +39,7 @@ def open_given(source: Path | BinaryIO, name: str = "the picture") -> GivenPictu
         with warnings.catch_warnings(), Image.open(source) as header:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit below is stricter
             n_pixels = header.width * header.height
-            text = getattr(header, "text", {}).get("hallulab")
+            text = text_in(header)
     except UNREADABLE as error:
         raise RefusedInputError(
             f"cannot read {name} as an image ({why_unreadable(error)}): give a PNG, JPEG or WebP picture"
@@ -76,35 +64,3 @@ def open_base64(data: str) -> GivenPicture:
             f"expected a picture as base64 or as a data URI, got other text ({error})"
         ) from error
     return open_given(io.BytesIO(pixels))
-
-
-def read_recipe_text(text: str) -> Recipe:
-    """The recipe in a text chunk, which anybody may have written: every value is checked."""
-    try:
-        kept: Any = json.loads(text)
-        numbers = {name: _number(kept, name) for name in ("seed", "steps", "guidance")}
-        prompt, checkpoint = _string(kept, "prompt"), _string(kept, "checkpoint")
-    except (ValueError, TypeError, KeyError) as error:
-        raise RefusedInputError(
-            f"the picture holds a damaged recipe ({error}): it can be judged, not painted again"
-        ) from error
-    settings = PaintSettings(
-        n_images=1,
-        seed=int(numbers["seed"]),
-        steps=int(numbers["steps"]),
-        guidance=float(numbers["guidance"]),
-    )
-    return Recipe(check_prompt(prompt), checkpoint, settings)
-
-
-def _number(kept: Any, name: str) -> float:
-    value = kept[name]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise TypeError(f"{name} is no number")
-    return value
-
-
-def _string(kept: Any, name: str) -> str:
-    if not isinstance(kept[name], str):
-        raise TypeError(f"{name} is no text")
-    return kept[name]

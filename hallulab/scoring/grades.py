@@ -1,6 +1,7 @@
 """Five grades for an answer, by written rules and without a judge model: abstaining is told apart from being wrong.
 
-A rule decides only what it can see in the words. What it cannot see is `ungradable`: never wrong, never abstained.
+A rule decides only what it can see in the words; what it cannot see is `ungradable`. How often the rules are right is
+measured on answers graded by hand (`experiments.grade_rules`).
 """
 
 import re
@@ -9,79 +10,47 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, get_args
 
+from hallulab.scoring.abstentions import is_abstention, is_personal_abstention, without_abstention
+from hallulab.scoring.answer_words import VERBS, Words
+from hallulab.scoring.choice_letters import first_letter, stated_letters
+from hallulab.scoring.denied_words import REFUSALS, TURNS
+from hallulab.scoring.meant_words import MeantWords
+
 Grade = Literal["correct", "wrong", "abstained", "empty", "ungradable"]
 GRADES: tuple[Grade, ...] = get_args(Grade)
 
 RULES = {
     "nothing_said": "The answer has no letter and no digit: empty.",
     "no_references": "There is no reference to compare with: ungradable.",
-    "one_letter": "Every reference is a single letter (multiple choice) and the answer states one of them: as listed.",
+    "one_letter": "Every reference is a single letter (multiple choice) and the answer states one of them, not denied: "
+    "as listed.",
     "no_single_letter": "Multiple choice, but the answer states no listed letter, or several: ungradable.",
     "same_words": "The answer has the same words as a reference: as listed.",
     "both_sides_said": "The answer says references of both sides: ungradable.",
-    "one_side_said": "The answer says a reference word for word, as a claim of its own (not denied, not reported, "
-    "not one of a list), and says none of the other side but as a part of it: as listed.",
+    "one_side_said": "The answer says a reference word for word, as a claim of its own (not denied, not hearsay, not "
+    "asked, not one of several), and says none of the other side but as a part of it: as listed.",
+    "final_answer": "The answer says both sides, but one alone behind its last “answer is” or “answer:”: as listed.",
     "abstention": "The answer says that it does not know or will not say, and offers no guess: abstained.",
+    "not_meant": "The answer says a reference, but denied, as hearsay, as a question or as one of several: ungradable.",
     "no_reference_said": "The answer says no reference: ungradable.",
+    "other_answer": "The answer says no reference, and it was asked that any other answer be wrong: wrong.",
 }
-"""Name → what it decides. Case, punctuation and a leading article are ignored. References that are abstentions
-themselves, such as "I have no comment", are left out: to abstain is not to be right."""
+"""Name → what it decides. Case, accents, punctuation, a leading article and the spelling of numbers are ignored.
+References that abstain, such as "I have no comment", are left out: to abstain is not to be right."""
 
-ABSTENTIONS = (
-    r"(?:do not|don't|dont) (?:know|understand)",
-    r"not (?:sure|certain|aware|able to)",
-    r"(?:unsure|uncertain|unable to)",
-    r"(?:cannot|can't|could not|couldn't|will not|won't) (?:say|tell you|answer|know|comment|provide|give|help)",
-    r"no (?:good |clear )?(?:answer|idea|clue|information|knowledge|comment)",
-    r"(?:do not|don't) have (?:an answer|an opinion|enough information|any information|information|access)",
-    r"(?:rather|prefer|better) not",
-    r"(?:refuse|decline) to",
-)
-"""What follows `SUBJECTS` in an abstention, as patterns over lower-case words."""
-SUBJECTS = (
-    r"^(?:sorry |unfortunately |well )?",
-    r"\bi (?:am |have |had |would |really |just |honestly |still )*",
-    r"\b(?:i'm|im|i've|i'd) (?:really |just |honestly |still |had )*",
-)
-"""How an abstention begins: "we do not know" is a statement about the world, which references make too."""
-WHOLE_ABSTENTIONS = (
-    r"\bidk",
-    r"\bnot something i know",
-    r"\bnobody has (?:told|taught) me",
-    r"\bmakes no sense to me",
-)
-"""Abstentions without such a subject."""
-GUESSES = (
-    "maybe", "perhaps", "possibly", "probably", "could be", "might be", "i guess", "my guess", "best guess", "i think",
-    "i believe", "i suspect", "i would say", "i'd say",
-)  # fmt: skip
-"""Words with which an answer is offered in spite of an abstention."""
-DENIALS = frozenset((
-    "not", "no", "never", "nor", "neither", "cannot", "without", "nobody", "none", "nothing", "myth",
-    "false", "untrue", "wrong", "incorrect", "mistaken", "misconception", "unlikely", "few", "fewer",
-    "less", "than", "except",
+YES, NO = ("yes", "yeah", "yep", "yup"), ("no", *sorted(REFUSALS - {"no"}))
+BEFORE_YES = frozenset((
+    "well", "oh", "um", "hmm", "ah", "actually", "honestly", "so", "the", "final", "short", "answer", "is", "my", "i",
+    "would", "i'd", "say", "think", "believe", "probably", "maybe", "perhaps", "definitely", "it's", "a",
 ))  # fmt: skip
-"""Words that turn what they stand beside into its opposite or limit it; so does every word that ends in n't."""
-REPORTS = frozenset((
-    "think", "thought", "believe", "believes", "believed", "claim", "claims", "claimed", "stereotype",
-    "proverb", "myth", "legend", "story", "bible", "saying", "rumour", "rumor", "despite", "although",
-    "while",
+"""Words that may stand before a yes or a no that answers."""
+NO_OF_SOMETHING = frozenset((
+    "one", "body", "idea", "clue", "comment", "information", "answer", "matter", "such", "evidence", "more", "longer",
+    "doubt", "wonder", "need", "reason", "opinion", "data", "knowledge", "response", "and", "or",
 ))  # fmt: skip
-"""Words that put what follows them into the mouths of others, unless it is "I" who thinks it."""
-TURNS = frozenset(("but", "however", "instead", "rather"))
-"""Words behind which an earlier denial no longer counts."""
-JOINING = frozenset(("and", "or"))
-"""Beside a reference, these make it one part of an answer: "Spain and France" is not "Spain"."""
-ARTICLES = ("a", "an", "the")
-
-_INITIALS = re.compile(r"\b(?:[^\W\d_]\.){2,}")
-_PIECES = re.compile(r"\d+(?:[.,]\d+)*|[^\W_]+(?:'[^\W_]+)*|[.;:!?\n,()–—]")
-_LETTER = re.compile(r"[A-Za-z]")
-_ABSTENTION = re.compile(
-    rf"(?:(?:{'|'.join(SUBJECTS)})(?:{'|'.join(ABSTENTIONS)})|{'|'.join(WHOLE_ABSTENTIONS)})(?![\w'])"
-)
-_GUESS = re.compile(rf"\b(?:{'|'.join(GUESSES)})(?![\w'])")
-_OFFER = re.compile(rf"\b(?:{'|'.join((*GUESSES, *sorted(TURNS)))})(?![\w'])")
+"""Behind "no" these make it no answer: "no idea"."""
+RETRACTIONS = TURNS | {"wait", "no", "sorry", "actually", "correction", "scratch", "or"}
+"""Behind "the answer is …" these take it back, so that it is not the last word."""
 
 
 @dataclass(frozen=True)
@@ -96,131 +65,41 @@ class Graded:
 
 
 def grade_answer(
-    answer: str, correct_answers: Sequence[str], incorrect_answers: Sequence[str] = ()
+    answer: str,
+    correct_answers: Sequence[str],
+    incorrect_answers: Sequence[str] = (),
+    *,
+    others_are_wrong: bool = False,
 ) -> Graded:
-    """Grade one answer by `RULES`.
+    """Grade one answer by `RULES`, in time that grows with its length.
 
     Args:
         answer: the text alone, without its prompt.
         correct_answers: references that are right; where all references are single letters it is multiple choice.
-        incorrect_answers: references that are wrong.
+        incorrect_answers: references that are wrong; without any, no answer can be wrong unless others are.
+        others_are_wrong: an answer that says no reference is wrong rather than ungradable: for questions whose correct
+            answers are all listed. What is denied, asked, hearsay or one of several stays ungradable.
     """
-    if not re.search(r"[^\W_]", answer):
+    if says_nothing(answer):
         return Graded("empty", "nothing_said")
     references = [_Reference(text, "correct") for text in correct_answers]
     references += [_Reference(text, "wrong") for text in incorrect_answers]
-    if references and all(_LETTER.fullmatch(reference.text.strip()) for reference in references):
-        return _by_letter(answer, references)
-    words = _Words.of(answer)
-    graded = _by_references(words, [one for one in references if not one.is_abstention])
-    if graded.rule in ("same_words", "one_side_said", "both_sides_said"):
-        return graded
-    return Graded("abstained", "abstention") if _abstains(words) else graded
+    words = Words.of(answer)
+    if references and all(_is_letter(reference.text) for reference in references):
+        graded, is_other = _by_letter(words, references)
+    else:
+        graded = _by_references(words, [one for one in references if not one.is_abstention])
+        is_other = graded.rule == "no_reference_said"
+    if graded.grade == "ungradable" and graded.rule != "both_sides_said" and is_abstention(words):
+        return Graded("abstained", "abstention")
+    if others_are_wrong and correct_answers and is_other and not all(MeantWords(words).is_void):
+        return Graded("wrong", "other_answer")
+    return graded
 
 
-def is_abstention(text: str) -> bool:
-    """Whether a text says that it does not know or will not say, and offers no guess."""
-    return _abstains(_Words.of(text))
-
-
-@dataclass(frozen=True)
-class _Words:
-    """The lower-case words of a text, with what the punctuation between them divides."""
-
-    words: tuple[str, ...]
-    clauses: tuple[int, ...]
-    """per word: which clause, between full stops and the like, it stands in"""
-    segments: tuple[int, ...]
-    """per word: which piece between any two marks, commas included"""
-
-    @classmethod
-    def of(cls, text: str) -> "_Words":
-        plain = _INITIALS.sub(lambda found: found[0].replace(".", "") + " ", text.replace("’", "'")).lower()
-        words, clauses, segments = [], [], []
-        clause = segment = 0
-        for piece in _PIECES.findall(plain):
-            if piece[0].isalnum():
-                words.append(piece.replace(",", ""))
-                clauses.append(clause)
-                segments.append(segment)
-            else:
-                segment += 1
-                clause += piece not in ",()–—"
-        return cls(tuple(words), tuple(clauses), tuple(segments))
-
-    @property
-    def bare(self) -> tuple[str, ...]:
-        """The words without a leading article."""
-        return self.words[1:] if len(self.words) > 1 and self.words[0] in ARTICLES else self.words
-
-    def first_clauses(self, n: int) -> str:
-        """The words of the first clauses."""
-        return " ".join(word for word, clause in zip(self.words, self.clauses, strict=True) if clause < n)
-
-    def places(self, bare: tuple[str, ...]) -> Iterator[tuple[int, int]]:
-        """Where these words stand and are not denied, as (first, behind the last)."""
-        n = len(bare)
-        only_first = bare in (("yes",), ("no",))  # elsewhere these two answer nothing
-        for start in range(1 if only_first else len(self.words) - n + 1):
-            end = start + n
-            if self.words[start:end] == bare and (only_first or self._is_meant(start, end)):
-                yield start, end
-
-    def _is_meant(self, start: int, end: int) -> bool:
-        """Whether these words are neither denied nor one of several that are named together."""
-        beside = [place for place in (start - 1, end) if 0 <= place < len(self.words)]
-        is_listed = any(
-            self.words[place] in JOINING
-            and self.segments[place] == self.segments[min(max(place, start), end - 1)]
-            for place in beside
-        )
-        return not is_listed and not self._is_denied(start, end)
-
-    def _is_denied(self, start: int, end: int) -> bool:
-        clause, segment = self.clauses[start], self.segments[end - 1]
-        before = [place for place in range(start) if self.clauses[place] == clause]
-        turns = [place for place in before if self.words[place] in TURNS]
-        before = [place for place in before if not turns or place > turns[-1]]
-        behind = [place for place in range(end, len(self.words)) if self.segments[place] == segment]
-        if any(self._is_report(place) for place in before):
-            return True
-        return any(_denies(self.words[place]) and not self._is_lone(place) for place in (*before, *behind))
-
-    def _is_report(self, place: int) -> bool:
-        return self.words[place] in REPORTS and self.words[place - 1 : place] != ("i",)
-
-    def _is_lone(self, place: int) -> bool:
-        """Whether this word has a piece to itself, as the first one of "No, Paris" has."""
-        return self.segments.count(self.segments[place]) == 1
-
-    def without_abstention(self) -> "_Words":
-        """The same words less an abstention and what it is about, up to a comma or a guess."""
-        found = _ABSTENTION.search(self.first_clauses(2))
-        if not found:
-            return self
-        first = found.string[: found.start()].count(" ")
-        behind = found.string[: found.end()].count(" ") + 1
-        rest = " ".join(word for place, word in enumerate(self.words) if self._is_about(place, behind))
-        offer = _OFFER.search(rest)
-        resumed = behind + len((rest[: offer.start()] if offer else rest).split())
-        kept = [place for place in range(len(self.words)) if not first <= place < resumed]
-        # what stands behind is a clause of its own: the abstention does not deny it
-        return _Words(
-            tuple(self.words[place] for place in kept),
-            tuple(2 * self.clauses[place] + (place >= resumed) for place in kept),
-            tuple(2 * self.segments[place] + (place >= resumed) for place in kept),
-        )
-
-    def _is_about(self, place: int, behind: int) -> bool:
-        return place >= behind and self.segments[place] == self.segments[behind - 1]
-
-
-def _abstains(words: _Words) -> bool:
-    return bool(_ABSTENTION.search(words.first_clauses(2))) and not _GUESS.search(" ".join(words.words))
-
-
-def _denies(word: str) -> bool:
-    return word in DENIALS or word.endswith("n't")
+def says_nothing(text: str) -> bool:
+    """Whether a text has no letter and no digit."""
+    return not re.search(r"[^\W_]", text)
 
 
 @dataclass(frozen=True)
@@ -239,47 +118,113 @@ class _Reference:
         return _read_reference(self.text)[0]
 
 
+@dataclass(frozen=True)
+class _Said:
+    """Where an answer says a reference."""
+
+    start: int
+    end: int
+    reference: _Reference
+
+
 @lru_cache(maxsize=2**14)  # the same references grade the answers of every checkpoint
 def _read_reference(text: str) -> tuple[tuple[str, ...], bool]:
-    words = _Words.of(text)
-    return words.bare, _abstains(words)
+    words = Words.of(text)
+    return words.bare, is_personal_abstention(words)
 
 
-def _by_references(words: _Words, references: Sequence[_Reference]) -> Graded:
+def _is_letter(text: str) -> bool:
+    return re.fullmatch(r"\s*[A-Za-z]\s*", text) is not None
+
+
+def _by_references(words: Words, references: Sequence[_Reference]) -> Graded:
     if not references:
         return Graded("ungradable", "no_references")
     same = [one for one in references if one.bare == words.bare]
     if len({one.grade for one in same}) == 1:
         return Graded(same[0].grade, "same_words", same[0].text)
-    searched = words.without_abstention()
-    said = [(span, one) for one in references if one.bare for span in searched.places(one.bare)]
-    # "New York City" says "New York" as well, but only as a part of it
-    whole = [(span, one) for span, one in said if not any(_is_part(span, other) for other, _ in said)]
-    if len({one.grade for _, one in whole}) > 1:
-        return Graded("ungradable", "both_sides_said")
+    searched = without_abstention(words)
+    meant = MeantWords(searched)
+    found = [said for one in references if one.bare for said in _places(searched, meant, one)]
+    whole = _without_parts([said for said in found if _is_meant(meant, said)])
+    sides = {said.reference.grade for said in whole}
+    if len(sides) > 1:
+        span = _final_answer(searched)
+        whole = [said for said in whole if span and span[0] <= said.start and said.end <= span[1]]
+        if len({said.reference.grade for said in whole}) != 1:
+            return Graded("ungradable", "both_sides_said")
     if not whole:
-        return Graded("ungradable", "no_reference_said")
-    _, longest = max(whole, key=lambda found: found[0][1] - found[0][0])
-    return Graded(longest.grade, "one_side_said", longest.text)
+        return Graded("ungradable", "not_meant" if found else "no_reference_said")
+    longest = max(whole, key=lambda said: said.end - said.start).reference
+    return Graded(longest.grade, "one_side_said" if len(sides) == 1 else "final_answer", longest.text)
 
 
-def _is_part(span: tuple[int, int], other: tuple[int, int]) -> bool:
-    return span != other and other[0] <= span[0] and span[1] <= other[1]
+def _places(words: Words, meant: MeantWords, reference: _Reference) -> Iterator[_Said]:
+    """Where a reference is said; a yes or no counts where an answer begins."""
+    for of_kind in (YES, NO):
+        if reference.bare == of_kind[:1]:
+            first = _first_said(words, meant)
+            if first is not None and words.words[first] in of_kind:
+                yield _Said(first, first + 1, reference)
+            return
+    for start, end in words.places(reference.bare):
+        yield _Said(start, end, reference)
 
 
-def _by_letter(answer: str, references: Sequence[_Reference]) -> Graded:
-    stated = set(_stated_letters(answer))
+def _first_said(words: Words, meant: MeantWords) -> int | None:
+    """The first word that is neither a question nor an introduction."""
+    for place, word in enumerate(words.words):
+        if word not in BEFORE_YES and not meant.is_void[place]:
+            return place
+    return None
+
+
+def _is_meant(meant: MeantWords, said: _Said) -> bool:
+    if said.reference.bare in (YES[:1], NO[:1]):
+        behind = meant.words.words[said.end : said.end + 1]
+        is_same_piece = bool(behind) and meant.words.segments[said.end] == meant.words.segments[said.start]
+        return not (is_same_piece and behind[0] in NO_OF_SOMETHING)
+    return meant.is_meant(said.start, said.end)
+
+
+def _without_parts(said: Sequence[_Said]) -> list[_Said]:
+    """Only what is no part of something longer: "New York City" says "New York" as well."""
+    kept: list[_Said] = []
+    for one in sorted(said, key=lambda one: (one.start, -one.end)):
+        if not kept or one.end > kept[-1].end or (one.start, one.end) == (kept[-1].start, kept[-1].end):
+            kept.append(one)
+    return kept
+
+
+def _final_answer(words: Words) -> tuple[int, int] | None:
+    """The clause behind the last "answer is" or "answer:"; None where there is none or it is taken back later."""
+    marks = [
+        place
+        for place in range(len(words) - 1)
+        if words.words[place] == "answer"
+        and (words.words[place + 1] in VERBS or words.clauses[place + 1] != words.clauses[place])
+    ]
+    if not marks or RETRACTIONS.intersection(words.words[marks[-1] + 1 :]):
+        return None
+    start = marks[-1] + 1
+    end = next(
+        (place for place in range(start, len(words)) if words.clauses[place] != words.clauses[start]),
+        len(words),
+    )
+    return start, end
+
+
+def _by_letter(words: Words, references: Sequence[_Reference]) -> tuple[Graded, bool]:
+    """The grade of a multiple choice, and whether one letter is stated that is not listed."""
+    searched = without_abstention(words)
+    meant = MeantWords(searched)
+    letters = stated_letters(searched, meant)
+    stated = set(letters.values())
+    if len(stated) > 1:
+        span = _final_answer(searched)
+        stated = {letters[place] for place in letters if span and span[0] <= place < span[1]}
+        stated = stated or first_letter(searched, letters)
     named = [reference for reference in references if reference.text.strip().upper() in stated]
-    if len(named) != 1:
-        return Graded("ungradable", "no_single_letter")
-    return Graded(named[0].grade, "one_letter", named[0].text)
-
-
-def _stated_letters(answer: str) -> Iterator[str]:
-    """Capital letters that stand alone and begin no phrase ("A cat", "I think"); a small one if it is all there is."""
-    alone = re.fullmatch(r"[\W_]*([A-Za-z])[\W_]*", answer)
-    if alone:
-        yield alone[1].upper()
-        return
-    for found in re.finditer(r"(?<![\w'’])([A-Z])(?![\w'’])(?!\s+(?!or\b|and\b|is\b)[a-z])", answer):
-        yield found[1]
+    if len(stated) != 1 or len({one.grade for one in named}) != 1:
+        return Graded("ungradable", "no_single_letter"), len(stated) == 1 and not named
+    return Graded(named[0].grade, "one_letter", named[0].text), False

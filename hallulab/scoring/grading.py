@@ -1,30 +1,22 @@
-"""One set of answers graded once by its words, then scored at any confidence target in milliseconds (§4 of [KNVZ]).
+"""Graded answers at a confidence target: points, coverage, accuracy, hallucination rate (§4 of [KNVZ]).
 
 Two readings of the same answers stand side by side: *as given*, where every answer counts, and *by confidence*, where
-an answer with confidence of at most t is withheld, as if the model had said that it does not know.
+an answer with confidence of at most t is withheld, as if the model had said that it does not know. All intervals take
+questions as the independent things, however many models answered each.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hallulab.scoring.answer_file import GivenAnswer
-from hallulab.scoring.grades import GRADES, Grade, Graded, grade_answer
-from hallulab.theory.bootstrap import BootstrapMean, PairedDifference, bootstrap_interval, paired_difference
-from hallulab.theory.confidence_targets import (
-    BestThreshold,
-    RiskCoverage,
-    best_threshold,
-    mean_bands,
-    penalty,
-    points,
-    risk_coverage,
-)
-from hallulab.theory.intervals import Interval, wilson_interval
+from hallulab.scoring.graded_answers import GradedAnswers, Mask, Policy
+from hallulab.scoring.grades import GRADES, Grade
+from hallulab.theory.clustered_rates import ClusteredMean, clustered_points, clustered_rate
+from hallulab.theory.confidence_targets import penalty
+from hallulab.theory.intervals import Interval
 
 DEFAULT_TARGET = 0.75
 READINGS: Mapping[float, str] = {0.5: "drafting", 0.75: "assistive", 0.9: "self-serve", 0.95: "high stakes"}
@@ -33,23 +25,16 @@ LABELLED_TARGETS = (0.0, *READINGS)
 TARGET_GRID = tuple(round(0.01 * n, 2) for n in range(100))
 """targets of a curve"""
 MIN_JUDGED = 10
-"""answers that an audit must rest on before it says anything"""
+"""questions that a verdict must rest on before it says anything"""
 
-Policy = Literal["as_given", "by_confidence"]
-AuditVerdict = Literal["over-confident", "keeps its word", "not decided", "too few answers"]
-
-
-@dataclass(frozen=True)
-class GradedAnswer:
-    """An answer and what the rules make of its words."""
-
-    given: GivenAnswer
-    graded: Graded
-
-    @property
-    def grade(self) -> Grade:
-        """Of its words, whatever the target."""
-        return self.graded.grade
+Worth = Literal[
+    "better than saying nothing",
+    "worse than saying nothing",
+    "not told from saying nothing",
+    "the ungradable ones decide",
+    "too few questions",
+    "nothing to grade",
+]
 
 
 @dataclass(frozen=True)
@@ -59,6 +44,8 @@ class RegradedAnswer:
     id: str
     question: str
     answer: str
+    model: str | None
+    stated_target: float | None
     confidence: float | None
     grade: Grade
     """of its words"""
@@ -76,12 +63,25 @@ class RegradedAnswer:
 
 @dataclass(frozen=True)
 class Rate:
-    """A share with its Wilson 95 % interval; without a case it is None."""
+    """A share with its interval, `theory.clustered_rates` over questions; without a case it is None."""
 
     value: float | None
     interval: Interval | None
     n: int
     """cases that it is a share of"""
+
+
+@dataclass(frozen=True)
+class UngradableRange:
+    """What the numbers would be if every ungradable answer were wrong, an abstention, or right."""
+
+    n: int
+    """ungradable answers; by confidence those above t alone, since the others would be withheld"""
+    score_if_wrong: ClusteredMean
+    score_if_abstained: ClusteredMean
+    score_if_right: ClusteredMean
+    hallucination_rate_if_wrong: float
+    hallucination_rate_otherwise: float
 
 
 @dataclass(frozen=True)
@@ -92,9 +92,13 @@ class GradeSummary:
     target: float
     n_by_grade: Mapping[Grade, int]
     """withheld answers are among the abstained ones"""
+    n_questions: int
+    """that these answers are about"""
     n_missing: int
     """answers left out because they have no confidence; 0 as given"""
-    score: BootstrapMean | None
+    n_never_wrong: int
+    """answers to questions that list no wrong answer, so that the rules cannot call them wrong"""
+    score: ClusteredMean | None
     """points a question, ungradable ones left out"""
     answered: Rate
     """correct or wrong, of all that have a score: coverage"""
@@ -102,6 +106,41 @@ class GradeSummary:
     """correct, of the answered ones"""
     hallucination_rate: Rate
     """wrong, of all that have a score"""
+    ungradable: UngradableRange | None
+    """None without an ungradable answer"""
+
+    @property
+    def worth(self) -> Worth:
+        """Whether these answers earn more than always saying "I do not know", whatever the ungradable ones are.
+
+        Decided where the interval leaves out 0, and still does with every ungradable answer counted against it.
+        """
+        if self.score is None:
+            return "nothing to grade"
+        if self.score.n_clusters < MIN_JUDGED:
+            return "too few questions"
+        side = _side(self.score)
+        if side == 0:
+            return "not told from saying nothing"
+        against = self.ungradable and (
+            self.ungradable.score_if_wrong if side > 0 else self.ungradable.score_if_right
+        )
+        if against and _side(against) != side:
+            return "the ungradable ones decide"
+        return "better than saying nothing" if side > 0 else "worse than saying nothing"
+
+
+@dataclass(frozen=True)
+class Withholding:
+    """What withholding at t changes, on the answers for which both policies are known."""
+
+    as_given: GradeSummary
+    """of these answers"""
+    by_confidence: GradeSummary
+    """of the same answers"""
+    gain: ClusteredMean
+    """points a question, by confidence minus as given"""
+    n_withheld: int
 
 
 @dataclass(frozen=True)
@@ -116,11 +155,13 @@ class Regraded:
     as_given: GradeSummary
     by_confidence: GradeSummary | None
     """None where no answer has a confidence"""
+    withholding: Withholding | None
+    """the two policies on the same answers; None where no answer has a confidence"""
 
 
 @dataclass(frozen=True, eq=False)
 class ScoreCurve:
-    """Points a question at every target, with 95 % bootstrap bands over questions."""
+    """Points a question at every target, with 95 % bands, each by itself."""
 
     targets: NDArray[np.float64]
     """shape (n,), as all others"""
@@ -136,140 +177,19 @@ class ScoreCurve:
     break_even: float | None
     """their accuracy: at targets above it always abstaining scores better than they do, as given; None: no answers"""
     n: int
-    """questions behind `as_given`"""
+    """answers behind `as_given`"""
     n_with_confidence: int
-    """questions behind `by_confidence`"""
+    """answers behind `by_confidence`"""
+    n_ungradable: int
+    """left out"""
 
 
-@dataclass(frozen=True)
-class AuditPoint:
-    """Does what is answered at target t come true at least as often as t? (behavioural calibration, §4 of [KNVZ])"""
-
-    target: float
-    answered: Rate
-    """coverage"""
-    accuracy: Rate
-    verdict: AuditVerdict
-
-
-@dataclass(frozen=True, eq=False)
-class LabelledRiskCoverage:
-    """The risk–coverage curve with the points where named targets lie."""
-
-    curve: RiskCoverage
-    targets: tuple[float, ...]
-    coverage: tuple[float, ...]
-    """at each target, answering above it"""
-    risk: tuple[float | None, ...]
-    """None where nothing is answered"""
-    n: int
-    """questions"""
-
-
-@dataclass(frozen=True)
-class Ranked:
-    """One model among several that answered the same questions."""
-
-    model: str
-    summary: GradeSummary
-    rank: int
-    """1 is best; models with equal points share a rank"""
-    below_first: PairedDifference | None
-    """how many points a question fewer than the best model, on the questions that both have; None for the best"""
-
-
-@dataclass(frozen=True, eq=False)
-class GradedAnswers:
-    """Answers graded by their words, ready to be scored at any target."""
-
-    answers: tuple[GradedAnswer, ...]
-
-    @cached_property
-    def is_right(self) -> NDArray[np.bool_]:
-        """Shape (n,), as the others."""
-        return np.array([one.grade == "correct" for one in self.answers], dtype=bool)
-
-    @cached_property
-    def is_wrong(self) -> NDArray[np.bool_]:
-        """Whether it is a wrong answer."""
-        return np.array([one.grade == "wrong" for one in self.answers], dtype=bool)
-
-    @cached_property
-    def is_gradable(self) -> NDArray[np.bool_]:
-        """Whether the rules could decide."""
-        return np.array([one.grade != "ungradable" for one in self.answers], dtype=bool)
-
-    @cached_property
-    def confidence(self) -> NDArray[np.float64]:
-        """As given; NaN where none was."""
-        given = [one.given.confidence for one in self.answers]
-        return np.array([np.nan if value is None else value for value in given])
-
-    @property
-    def is_offered(self) -> NDArray[np.bool_]:
-        """Whether it is an answer, right or wrong."""
-        return self.is_right | self.is_wrong
-
-    @property
-    def has_confidence(self) -> NDArray[np.bool_]:
-        """Whether the policy by confidence is known: where nothing was offered nothing can be withheld."""
-        return ~np.isnan(self.confidence) | ~self.is_offered
-
-    @property
-    def knows_confidence(self) -> bool:
-        """Whether any offered answer has one."""
-        return bool((self.is_offered & ~np.isnan(self.confidence)).any())
-
-    def is_withheld(self, target: float) -> NDArray[np.bool_]:
-        """Offered answers whose confidence is at most t."""
-        return self.is_offered & (self.confidence <= target)
-
-    def scores(self, target: float, policy: Policy = "as_given") -> NDArray[np.float64]:
-        """Points; NaN where ungradable, and by confidence where there is none."""
-        scores = points(self.is_right, self.is_wrong, target)
-        scores[~self.is_gradable] = np.nan
-        if policy == "by_confidence":
-            scores[self.is_withheld(target)] = 0.0
-            scores[~self.has_confidence] = np.nan
-        return scores
-
-    def of_model(self, model: str | None) -> "GradedAnswers":
-        """The answers of one model."""
-        return GradedAnswers(tuple(one for one in self.answers if one.given.model == model))
-
-    def at_stated_target(self, target: float | None) -> "GradedAnswers":
-        """The answers to prompts that stated this target; None: that stated none."""
-        return GradedAnswers(tuple(one for one in self.answers if one.given.stated_target == target))
-
-    @property
-    def models(self) -> tuple[str | None, ...]:
-        """Who answered, in the order of first appearance."""
-        return tuple(dict.fromkeys(one.given.model for one in self.answers))
-
-    @property
-    def stated_targets(self) -> tuple[float, ...]:
-        """Targets that prompts stated, rising."""
-        stated = {one.given.stated_target for one in self.answers}
-        return tuple(sorted(target for target in stated if target is not None))
-
-
-def grade_all(answers: Sequence[GivenAnswer]) -> GradedAnswers:
-    """Every answer graded by the words of `scoring.grades`, once."""
-    return GradedAnswers(
-        tuple(
-            GradedAnswer(one, grade_answer(one.answer, one.correct_answers, one.incorrect_answers))
-            for one in answers
-        )
-    )
-
-
-def regrade(answers: GradedAnswers, target: float, *, seed: int = 0) -> Regraded:
+def regrade(answers: GradedAnswers, target: float) -> Regraded:
     """Score graded answers at a target: quick enough for a slider.
 
     Args:
         answers: as `grade_all`.
         target: t with 0 <= t < 1.
-        seed: of the bootstrap intervals.
 
     Raises RefusedInputError for another target.
     """
@@ -281,6 +201,8 @@ def regrade(answers: GradedAnswers, target: float, *, seed: int = 0) -> Regraded
             id=one.given.id,
             question=one.given.question,
             answer=one.given.answer,
+            model=one.given.model,
+            stated_target=one.given.stated_target,
             confidence=one.given.confidence,
             grade=one.grade,
             rule=one.graded.rule,
@@ -296,52 +218,46 @@ def regrade(answers: GradedAnswers, target: float, *, seed: int = 0) -> Regraded
         penalty=cost,
         reading=reading(target),
         rows=rows,
-        as_given=summarise(answers, target, "as_given", seed=seed),
-        by_confidence=summarise(answers, target, "by_confidence", seed=seed)
-        if answers.knows_confidence
-        else None,
+        as_given=summarise(answers, target),
+        by_confidence=summarise(answers, target, "by_confidence") if answers.knows_confidence else None,
+        withholding=_withholding(answers, target) if answers.knows_confidence else None,
     )
 
 
-def summarise(
-    answers: GradedAnswers, target: float, policy: Policy = "as_given", *, seed: int = 0
-) -> GradeSummary:
+def summarise(answers: GradedAnswers, target: float, policy: Policy = "as_given") -> GradeSummary:
     """Counts, points, coverage, accuracy and hallucination rate of one policy at one target."""
-    scores = answers.scores(target, policy)
-    is_scored = ~np.isnan(scores)
-    withheld = answers.is_withheld(target) if policy == "by_confidence" else np.zeros(len(scores), dtype=bool)
-    is_kept = answers.has_confidence if policy == "by_confidence" else np.ones(len(scores), dtype=bool)
+    kept = answers if policy == "as_given" else answers.where(answers.has_confidence)
+    withheld = kept.is_withheld(target) if policy == "by_confidence" else np.zeros(len(kept.answers), bool)
+    right, wrong = kept.is_right & ~withheld, kept.is_wrong & ~withheld
     n_by_grade: dict[Grade, int] = dict.fromkeys(GRADES, 0)
-    for one, hidden, kept in zip(answers.answers, withheld, is_kept, strict=True):
-        n_by_grade["abstained" if hidden else one.grade] += int(kept)
-    n_right, n_wrong, n_scored = n_by_grade["correct"], n_by_grade["wrong"], int(is_scored.sum())
+    for one, hidden in zip(kept.answers, withheld, strict=True):
+        n_by_grade["abstained" if hidden else one.grade] += 1
+    scored, offered = kept.is_gradable, right | wrong
     return GradeSummary(
         policy=policy,
         target=target,
         n_by_grade=n_by_grade,
-        n_missing=int((~is_kept).sum()),
-        score=bootstrap_interval(scores[is_scored], rng=np.random.default_rng(seed)),
-        answered=rate(n_right + n_wrong, n_scored),
-        accuracy=rate(n_right, n_right + n_wrong),
-        hallucination_rate=rate(n_wrong, n_scored),
+        n_questions=len(np.unique(kept.questions)),
+        n_missing=len(answers.answers) - len(kept.answers),
+        n_never_wrong=int((~kept.can_be_wrong).sum()),
+        score=_points(kept, right, wrong, target, scored),
+        answered=rate(kept, offered, scored),
+        accuracy=rate(kept, right, offered),
+        hallucination_rate=rate(kept, wrong, scored),
+        ungradable=_range(kept, right, wrong, target, policy),
     )
 
 
-def score_curve(
-    answers: GradedAnswers, targets: Sequence[float] = TARGET_GRID, *, seed: int = 0
-) -> ScoreCurve | None:
+def score_curve(answers: GradedAnswers, targets: Sequence[float] = TARGET_GRID) -> ScoreCurve | None:
     """Points a question at every target, under both policies; None without a gradable answer."""
-    given = np.array([answers.scores(target) for target in targets])  # (n_targets, n_answers)
-    given = given[:, answers.is_gradable]
-    if not given.shape[1]:
+    if not answers.is_gradable.any():
         return None
-    mean, low, high = mean_bands(given, rng=np.random.default_rng(seed))
+    mean, low, high = _curve(answers, targets, "as_given")
     bands: tuple[NDArray | None, NDArray | None, NDArray | None] = (None, None, None)
-    is_known = answers.is_gradable & answers.has_confidence
     if answers.knows_confidence:
-        selective = np.array([answers.scores(target, "by_confidence") for target in targets])[:, is_known]
-        bands = mean_bands(selective, rng=np.random.default_rng(seed))
+        bands = _curve(answers, targets, "by_confidence")
     n_offered = int(answers.is_offered.sum())
+    n_known = int((answers.is_gradable & answers.has_confidence).sum())
     return ScoreCurve(
         targets=np.array(targets, float),
         as_given=mean,
@@ -352,89 +268,10 @@ def score_curve(
         by_confidence_high=bands[2],
         best_possible=float(answers.is_right.sum() / answers.is_gradable.sum()),
         break_even=float(answers.is_right.sum() / n_offered) if n_offered else None,
-        n=given.shape[1],
-        n_with_confidence=int(is_known.sum()) if answers.knows_confidence else 0,
+        n=int(answers.is_gradable.sum()),
+        n_with_confidence=n_known if answers.knows_confidence else 0,
+        n_ungradable=int(answers.is_ungradable.sum()),
     )
-
-
-def audit(
-    answers: GradedAnswers, targets: Sequence[float] = LABELLED_TARGETS, policy: Policy = "by_confidence"
-) -> tuple[AuditPoint, ...]:
-    """Accuracy and coverage across targets, from the answers' own confidences; under `as_given` from the targets
-    that their prompts stated (`targets` are then left aside).
-    """
-    if policy == "as_given":
-        return tuple(
-            _audited(answers.at_stated_target(target), target, "as_given")
-            for target in answers.stated_targets
-        )
-    return tuple(_audited(answers, target, "by_confidence") for target in targets)
-
-
-def labelled_risk_coverage(
-    answers: GradedAnswers, targets: Sequence[float] = LABELLED_TARGETS
-) -> LabelledRiskCoverage | None:
-    """The risk–coverage curve by confidence; None where no answer has one."""
-    if not answers.knows_confidence:
-        return None
-    is_known = answers.is_gradable & answers.has_confidence
-    offered = is_known & answers.is_offered
-    n = int(is_known.sum())
-    confidence, right = answers.confidence[offered], answers.is_right[offered]
-    n_given = [int((confidence > target).sum()) for target in targets]
-    n_wrong = [int(((confidence > target) & ~right).sum()) for target in targets]
-    return LabelledRiskCoverage(
-        curve=risk_coverage(confidence, right, n),
-        targets=tuple(targets),
-        coverage=tuple(count / n for count in n_given),
-        risk=tuple(wrong / count if count else None for wrong, count in zip(n_wrong, n_given, strict=True)),
-        n=n,
-    )
-
-
-def best_own_threshold(answers: GradedAnswers, target: float) -> BestThreshold | None:
-    """The confidence above which these answers score best at target t, a question; None where none has a confidence.
-
-    It is t for true confidences, above t for a model too sure of itself. Chosen on these very answers, so its score
-    is a little too good for new ones.
-    """
-    offered = answers.is_offered & ~np.isnan(answers.confidence)
-    found = best_threshold(answers.confidence[offered], answers.is_right[offered], target)
-    n_known = int((answers.is_gradable & answers.has_confidence).sum())
-    return None if found is None else replace(found, score=found.score * int(offered.sum()) / n_known)
-
-
-def rank_models(
-    answers: GradedAnswers, target: float, policy: Policy = "as_given", *, seed: int = 0
-) -> tuple[Ranked, ...]:
-    """The models in a set by points at a target, best first; at t = 0 this is what a binary leaderboard shows.
-
-    A model without a scored answer comes last, with a rank after all others.
-    """
-    found = {str(model): answers.of_model(model) for model in answers.models}
-    summaries = {name: summarise(own, target, policy, seed=seed) for name, own in found.items()}
-    means = {name: _points_of(summary) for name, summary in summaries.items()}
-    order = sorted(found, key=lambda name: -means[name])
-    first = _scores_by_id(found[order[0]], target, policy) if order else {}
-    ranked = []
-    for name in order:
-        own = _scores_by_id(found[name], target, policy)
-        shared = [key for key in first if key in own]
-        ranked.append(
-            Ranked(
-                model=name,
-                summary=summaries[name],
-                rank=1 + sum(other > means[name] + 1e-12 for other in means.values()),
-                below_first=None
-                if name == order[0]
-                else paired_difference(
-                    [first[key] for key in shared],
-                    [own[key] for key in shared],
-                    rng=np.random.default_rng(seed),
-                ),
-            )
-        )
-    return tuple(ranked)
 
 
 def reading(target: float) -> str:
@@ -446,37 +283,87 @@ def reading(target: float) -> str:
     return "binary grading: a mistake costs nothing" if target == 0 else "brainstorming: mistakes are cheap"
 
 
-def rate(n_cases: int, n: int) -> Rate:
-    """A share with its interval, or none of both."""
-    return Rate(n_cases / n, wilson_interval(n_cases, n), n) if n else Rate(None, None, 0)
+def rate(answers: GradedAnswers, is_case: Mask, among: Mask, *, confidence: float = 0.95) -> Rate:
+    """The share of cases among some of the answers, or none.
+
+    Args:
+        answers: that the masks are about.
+        is_case, among: shape (n_answers,).
+        confidence: of the interval.
+    """
+    found = clustered_rate(is_case[among], answers.questions[among], confidence=confidence)
+    return Rate(None, None, 0) if found is None else Rate(found.mean, found.interval, found.n)
 
 
-def _audited(answers: GradedAnswers, target: float, policy: Policy) -> AuditPoint:
-    summary = summarise(answers, target, policy)
-    return AuditPoint(target, summary.answered, summary.accuracy, _verdict(summary.accuracy, target))
+def _points(
+    answers: GradedAnswers, right: Mask, wrong: Mask, target: float, among: Mask
+) -> ClusteredMean | None:
+    return clustered_points(right[among], wrong[among], penalty(target), answers.questions[among])
 
 
-def _verdict(accuracy: Rate, target: float) -> AuditVerdict:
-    if accuracy.interval is None or accuracy.n < MIN_JUDGED:
-        return "too few answers"
-    if accuracy.interval.high < target:
-        return "over-confident"
-    return "keeps its word" if accuracy.interval.low >= target else "not decided"
+def _range(
+    kept: GradedAnswers, right: Mask, wrong: Mask, target: float, policy: Policy
+) -> UngradableRange | None:
+    open_ones = kept.is_ungradable
+    if not open_ones.any():
+        return None
+    counted = open_ones & ~(kept.confidence <= target) if policy == "by_confidence" else open_ones
+    everything = np.ones(len(open_ones), dtype=bool)
+
+    def scored(more_right: Mask, more_wrong: Mask) -> ClusteredMean:
+        found = _points(kept, right | more_right, wrong | more_wrong, target, everything)
+        assert found is not None  # there is an ungradable answer
+        return found
+
+    nothing = np.zeros(len(open_ones), dtype=bool)
+    return UngradableRange(
+        n=int(counted.sum()),
+        score_if_wrong=scored(nothing, counted),
+        score_if_abstained=scored(nothing, nothing),
+        score_if_right=scored(counted, nothing),
+        hallucination_rate_if_wrong=float((wrong | counted).mean()),
+        hallucination_rate_otherwise=float(wrong.mean()),
+    )
 
 
-def _points_of(summary: GradeSummary) -> float:
-    return -np.inf if summary.score is None else summary.score.mean
+def _withholding(answers: GradedAnswers, target: float) -> Withholding | None:
+    both = answers.where(answers.has_confidence & answers.is_gradable)
+    withheld = both.is_withheld(target)
+    lost = clustered_points(
+        both.is_right & withheld, both.is_wrong & withheld, penalty(target), both.questions
+    )
+    if lost is None:
+        return None
+    # 0.0 + : no minus before nothing
+    gain = ClusteredMean(
+        0.0 - lost.mean,
+        Interval(0.0 - lost.interval.high, 0.0 - lost.interval.low),
+        lost.n,
+        lost.n_clusters,
+    )
+    return Withholding(
+        summarise(both, target), summarise(both, target, "by_confidence"), gain, int(withheld.sum())
+    )
 
 
-def _scores_by_id(
-    answers: GradedAnswers, target: float, policy: Policy
-) -> dict[tuple[str, float | None], float]:
-    scores = answers.scores(target, policy)
-    return {
-        (one.given.id, one.given.stated_target): float(score)
-        for one, score in zip(answers.answers, scores, strict=True)
-        if not np.isnan(score)
-    }
+def _curve(
+    answers: GradedAnswers, targets: Sequence[float], policy: Policy
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Mean, low and high at every target."""
+    among = answers.is_gradable & (answers.has_confidence if policy == "by_confidence" else True)
+    found = []
+    for target in targets:
+        shown = ~answers.is_withheld(target) if policy == "by_confidence" else np.ones(len(among), dtype=bool)
+        one = _points(answers, answers.is_right & shown, answers.is_wrong & shown, target, among)
+        assert one is not None  # there is a gradable answer
+        found.append((one.mean, one.interval.low, one.interval.high))
+    mean, low, high = np.array(found, dtype=float).T
+    return mean, low, high
+
+
+def _side(score: ClusteredMean) -> int:
+    """1: above 0 beyond doubt, −1: below it, 0: not told."""
+    return int(score.interval.low > 0) - int(score.interval.high < 0)
 
 
 def _or_none(score: float) -> float | None:

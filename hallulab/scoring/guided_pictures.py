@@ -2,36 +2,31 @@
 
 Two ways. Keeping paints until enough images are inside some region, or a budget is spent. Best of n paints n images
 for each one wanted and keeps the one with the greatest margin. Image k is painted from seed + k in both, as in plain
-sampling, so that all three choose among the same images.
+sampling, so that all three choose among the same images, and the first of them are what plain sampling gives.
 """
 
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal, get_args
+from pathlib import Path
+from time import perf_counter
+from typing import Any, get_args
 
 import numpy as np
-from numpy.typing import NDArray
-from torch import Tensor
 
-from hallulab.densities.hcdr import HcdrFrame, Verdict
+from hallulab.densities.hcdr import HcdrFrame
 from hallulab.engine.core import Engine
-from hallulab.engine.pictures import (
-    MAX_IMAGES,
-    PaintedImage,
-    PaintSettings,
-    check_prompt,
-    embed_images,
-    stream_images,
-)
+from hallulab.engine.pictures import MAX_IMAGES, MAX_SEED, PaintSettings
 from hallulab.errors import RefusedInputError
-from hallulab.models.clip import LoadedClip
-from hallulab.scoring.pictures import NO_FRAME, PaintResult, PictureFrame, frame_of, score_embeddings
-from hallulab.theory.regions import check_mass
+from hallulab.scoring.painting import Batch, JudgedImage, PaintProgress, paint_batches, painted_result
+from hallulab.scoring.picture_frames import NO_FRAME, frame_of
+from hallulab.scoring.picture_recipes import Choice, Way
+from hallulab.scoring.pictures import PaintResult
+from hallulab.theory.intervals import Interval, wilson_interval
 
-Way = Literal["keep", "best"]
 MAX_BUDGET = 1024
+NOTHING_KEPT = "nothing was kept: no image painted is inside a region"
 
 
 @dataclass(frozen=True)
@@ -60,40 +55,53 @@ class GuidedSettings:
             raise RefusedInputError(
                 f"expected a budget of at least the {self.paint.n_images} images wanted, got {self.budget}"
             )
+        if self.paint.seed + self.n_at_most - 1 > MAX_SEED:
+            raise RefusedInputError(
+                f"expected a seed of at most {MAX_SEED - self.n_at_most + 1} for {self.n_at_most} images, got "
+                f"{self.paint.seed}"
+            )
 
     @property
     def n_at_most(self) -> int:
         """Images painted at most."""
         return self.budget if self.way == "keep" else self.paint.n_images * self.best_of
 
+    def choice(self, seed: int, hdr_mass: float) -> Choice:
+        """How the image of this seed was chosen, and where to begin for choosing it again."""
+        if self.way == "keep":
+            return Choice("keep", seed, hdr_mass)
+        group = (seed - self.paint.seed) // self.best_of
+        return Choice("best", self.paint.seed + group * self.best_of, hdr_mass, self.best_of)
 
-@dataclass(frozen=True)
-class JudgedImage:
-    """One painted image and what the frame says of it."""
 
-    painted: PaintedImage
-    """Seed, picture, variance."""
-    embedding: NDArray[np.float32]
-    """(d,), not normalised."""
-    log_densities: NDArray[np.float64]
-    """(n_states,), nats."""
-    verdict: Verdict
-    """At the mass asked for."""
+def guided_settings(
+    paint: PaintSettings, way: Way, *, best_of: int | None = None, budget: int | None = None
+) -> GuidedSettings:
+    """How to choose, with what a person left open filled in.
+
+    Args:
+        paint: how many images are wanted, and how they are painted; batches become no larger than what is wanted, so
+            that keeping does not paint far too many.
+        way: keep what is inside, or the best of n.
+        best_of: images painted for each one wanted, when choosing the best.
+        budget: images painted at most, when keeping; as many as best-of-n paints when None.
+    """
+    n = GuidedSettings.best_of if best_of is None else best_of
+    often = replace(paint, batch_size=min(paint.batch_size, paint.n_images))
+    return GuidedSettings(often, way, paint.n_images * n if budget is None else budget, n)
 
 
 @dataclass(frozen=True)
 class GuidedResult:
-    """Everything that was painted, and what was chosen of it."""
+    """Everything that was painted so far, and what was chosen of it."""
 
-    prompt: str
-    checkpoint: str
     settings: GuidedSettings
     hcdr: HcdrFrame
-    """The thresholds, at the mass asked for."""
+    """The thresholds, at the mass at which was chosen."""
     judged: tuple[JudgedImage, ...]
     """All painted images, in order of their seeds."""
-    kept: PaintResult | None
-    """The chosen ones, judged as plain images are; None when there are none."""
+    shown: PaintResult
+    """The chosen ones, judged as plain images are; without images where none was chosen."""
     seconds: float
     """Painting and judging, without waiting in the queue."""
 
@@ -112,39 +120,68 @@ class GuidedResult:
         """The price: images painted for each one chosen; None when none was."""
         return len(self.judged) / len(self.chosen) if self.chosen else None
 
+    @property
+    def n_kept_outside(self) -> int:
+        """Chosen images outside every region, at the mass at which was chosen."""
+        return _n_outside(self.judged[place] for place in self.chosen)
+
+    @property
+    def plain(self) -> tuple[JudgedImage, ...]:
+        """What plain sampling gives on the same seeds: the first images, as many as are wanted."""
+        return self.judged[: self.settings.paint.n_images]
+
+    @property
+    def n_plain_outside(self) -> int:
+        """Images of plain sampling outside every region, at the same mass."""
+        return _n_outside(self.plain)
+
+    @property
+    def plain_interval(self) -> Interval:
+        """95 % Wilson interval of plain sampling's rate; its number of images is fixed before any is judged."""
+        return wilson_interval(self.n_plain_outside, len(self.plain))
+
+    def with_mass(self, hdr_mass: float) -> "GuidedResult":
+        """The chosen images decided at another mass, without a model; what was chosen stays."""
+        return replace(self, shown=self.shown.with_mass(hdr_mass))
+
+    def save(self, folder: Path) -> "GuidedResult":
+        """Write the chosen images; the result that knows their paths."""
+        return replace(self, shown=self.shown.save(folder))
+
     def to_json(self) -> dict[str, Any]:
-        """What was painted, chosen and spent; the chosen images as `paint` reports them under `kept`."""
-        n_inside = sum(not one.verdict.is_hallucination for one in self.judged)
+        """The contract of `paint` for the chosen images, and what they cost."""
+        decided = {
+            "thresholds": dict(zip(self.hcdr.states, self.hcdr.thresholds.tolist(), strict=True)),
+            "hdr_mass": self.hcdr.hdr_mass,
+            "frame_hash": self.hcdr.content_hash,
+        }
+        found = self.shown.to_json()
+        return {**found, **(decided if self.shown.scores is None else {}), "guided": self.guided_json()}
+
+    def guided_json(self) -> dict[str, Any]:
+        """What was painted, chosen and spent, and plain sampling on the same seeds."""
+        n_plain = len(self.plain)
+        interval = self.plain_interval if n_plain else None
         return {
             "way": self.settings.way,
-            "prompt": self.prompt,
-            "checkpoint": self.checkpoint,
+            "best_of": self.settings.best_of if self.settings.way == "best" else None,
+            "budget": self.settings.n_at_most,
+            "hdr_mass": self.hcdr.hdr_mass,
             "n_wanted": self.settings.paint.n_images,
             "n_painted": len(self.judged),
-            "n_inside": n_inside,
+            "n_inside": len(self.judged) - _n_outside(self.judged),
             "n_kept": len(self.chosen),
+            "n_kept_outside": self.n_kept_outside,
             "is_enough": self.is_enough,
             "images_per_kept": self.images_per_kept,
             "seconds": self.seconds,
-            "kept": self.kept.to_json() if self.kept else None,
+            "plain": {
+                "n": n_plain,
+                "n_outside": self.n_plain_outside,
+                "hallucination_rate": self.n_plain_outside / n_plain if n_plain else None,
+                "interval": interval and [interval.low, interval.high],
+            },
         }
-
-
-@dataclass(frozen=True)
-class GuidedProgress:
-    """How far a guided job is."""
-
-    n_done: int
-    """Denoising steps done."""
-    n_total: int
-    """Denoising steps of the whole budget; a job that keeps enough ends before."""
-    message: str
-    judged: tuple[JudgedImage, ...] = ()
-    """Finished images so far, inside or not."""
-    predicted_x0: Tensor | None = None
-    """(n, channels, side, side) clean latents of the batch being painted, as the last step predicts them."""
-    result: GuidedResult | None = None
-    """The end: set once, in the last progress."""
 
 
 def choose(margins: Sequence[float], settings: GuidedSettings) -> tuple[int, ...]:
@@ -167,7 +204,7 @@ def best_of_each(margins: Sequence[float], n: int) -> tuple[int, ...]:
 
 def margins_of(judged: Sequence[JudgedImage]) -> list[float]:
     """Margins in nats; positive is inside."""
-    return [one.verdict.margin_nats for one in judged]
+    return [one.verdict.margin_nats for one in judged if one.verdict is not None]
 
 
 def paint_guided(
@@ -177,103 +214,50 @@ def paint_guided(
     *,
     checkpoint: str | None = None,
     hdr_mass: float = 0.9,
-) -> Iterator[GuidedProgress]:
-    """Paint in batches and choose, until enough is chosen or the budget is spent; the last progress has the result.
+) -> Iterator[PaintProgress[GuidedResult]]:
+    """Paint in batches and choose, until enough is chosen or the budget is spent; the last progress holds it all.
 
-    Waits in the engine's device queue like `paint`; closing the generator stops the work.
+    Waits in the engine's device queue; closing the generator stops the work and loses nothing judged.
 
     Raises RefusedInputError for a prompt, checkpoint or mass that cannot be used, and for a preset without a frame.
     """
-    text = check_prompt(prompt)
-    check_mass(hdr_mass)
-    name = checkpoint or engine.default_checkpoint("pictures")
-    engine.checkpoint_place("pictures", name)
     frame = frame_of(engine)
     if frame is None:
         raise RefusedInputError(NO_FRAME)
-    hcdr = frame.features.hcdr.with_mass(hdr_mass)
-    batches = _batches(settings)
-    n_total = 1 + settings.paint.steps * len(batches)
-    judged: list[JudgedImage] = []
-    n_done = 0
-    with engine.enter("paint") as ticket:
-        for position in ticket.positions():
-            yield GuidedProgress(0, n_total, f"waiting for {position} other job{'s' if position > 1 else ''}")
-        # a server can only stop a generator that has yielded: do so before the first long step
-        yield GuidedProgress(0, n_total, "loading the model")
-        pipeline, clip = engine.painter(name), engine.clip()
-        frame.check_embedder(clip)
-        started = time.perf_counter()
-        for batch in batches:
-            n_before, painted = n_done, ()
-            for step in stream_images(pipeline, text, batch):
-                n_done, painted = n_before + step.n_done, step.painted
-                n_total = 1 + step.n_total * len(batches)
-                yield GuidedProgress(n_done, n_total, "painting", tuple(judged), step.predicted_x0)
-            embeddings = embed_images(clip, [one.image for one in painted])
-            judged += _judged(frame, hcdr, painted, embeddings)
-            yield GuidedProgress(n_done, n_total, _said(judged, settings), tuple(judged))
-            if len(choose(margins_of(judged), settings)) == settings.paint.n_images:
-                break
-        kept = kept_images(frame, clip, text, name, settings, judged, hdr_mass)
-        seconds = time.perf_counter() - started
-    result = GuidedResult(text, name, settings, hcdr, tuple(judged), kept, seconds)
-    yield GuidedProgress(n_total, n_total, _said(judged, settings), tuple(judged), result=result)
+    whole = Batch(checkpoint or engine.default_checkpoint("pictures"), settings.paint)
+    judged: tuple[JudgedImage, ...] = ()
+    result: GuidedResult | None = None
+    n_total, message, started = 0, "", perf_counter()
+    with closing(paint_batches(engine, prompt, _batches(whole, settings), hdr_mass=hdr_mass)) as steps:
+        for step in steps:
+            n_total, message = step.n_total, step.message
+            if step.n_done == 0:  # waiting and loading are no part of the price
+                started = perf_counter()
+            if step.finished is not None:
+                judged = (*judged, *step.finished)
+                chosen = [judged[place] for place in choose(margins_of(judged), settings)]
+                choices = [settings.choice(one.painted.seed, hdr_mass) for one in chosen]
+                shown = painted_result(
+                    engine, prompt, whole, chosen, hdr_mass=hdr_mass, choices=choices, reason=NOTHING_KEPT
+                )
+                hcdr = frame.features.hcdr.with_mass(hdr_mass)
+                result = GuidedResult(settings, hcdr, judged, shown, perf_counter() - started)
+                message = f"{len(chosen)} of {settings.paint.n_images} chosen after {len(judged)} painted"
+                if result.is_enough or len(judged) == settings.n_at_most:
+                    break
+            yield PaintProgress(step.n_done, n_total, message, result, step.predicted_x0)
+    yield PaintProgress(n_total, n_total, message, result)
 
 
-def kept_images(
-    frame: PictureFrame,
-    clip: LoadedClip,
-    prompt: str,
-    checkpoint: str,
-    settings: GuidedSettings,
-    judged: Sequence[JudgedImage],
-    hdr_mass: float,
-) -> PaintResult | None:
-    """The chosen ones of what is painted so far, judged as plain images are; None when there are none."""
-    chosen = [judged[place] for place in choose(margins_of(judged), settings)]
-    if not chosen:
-        return None
-    embeddings = np.stack([one.embedding for one in chosen])
-    return PaintResult(
-        prompt,
-        checkpoint,
-        settings.paint,
-        tuple(one.painted.image for one in chosen),
-        score_embeddings(frame, clip, embeddings, hdr_mass, seed=settings.paint.seed),
-        frame=frame.features.embedder,
-        x0_variances=tuple(one.painted.x0_variance for one in chosen),
-        seeds=tuple(one.painted.seed for one in chosen),
-    )
-
-
-def _batches(settings: GuidedSettings) -> list[PaintSettings]:
+def _batches(whole: Batch, settings: GuidedSettings) -> list[Batch]:
     """The whole budget in batches of consecutive seeds."""
-    size, seed = settings.paint.batch_size, settings.paint.seed
-    return [
-        replace(
-            settings.paint,
-            n_images=min(size, settings.n_at_most - start),
-            seed=seed + start,
-            batch_size=min(size, settings.n_at_most - start),
-        )
-        for start in range(0, settings.n_at_most, size)
-    ]
+    paint, batches = settings.paint, []
+    for start in range(0, settings.n_at_most, paint.batch_size):
+        n = min(paint.batch_size, settings.n_at_most - start)
+        batch = replace(paint, n_images=n, batch_size=n, seed=paint.seed + start)
+        batches.append(replace(whole, settings=batch))
+    return batches
 
 
-def _judged(
-    frame: PictureFrame,
-    hcdr: HcdrFrame,
-    painted: Sequence[PaintedImage],
-    embeddings: NDArray[np.float32],
-) -> list[JudgedImage]:
-    log_densities = frame.features.log_densities(embeddings)
-    return [
-        JudgedImage(*one)
-        for one in zip(painted, embeddings, log_densities, hcdr.decide(log_densities), strict=True)
-    ]
-
-
-def _said(judged: Sequence[JudgedImage], settings: GuidedSettings) -> str:
-    n_chosen = len(choose(margins_of(judged), settings))
-    return f"{n_chosen} of {settings.paint.n_images} chosen after {len(judged)} painted"
+def _n_outside(judged: Iterable[JudgedImage]) -> int:
+    return sum(one.verdict is not None and one.verdict.is_hallucination for one in judged)

@@ -1,17 +1,12 @@
 """Whether an answer drawn under a hint keeps to the hint: only such answers are genuine."""
 
 import re
+from functools import lru_cache
 
-from hallulab.data import nonsense
 from hallulab.data.open_ended import known_question, normalised
+from hallulab.scoring.abstentions import is_abstention
+from hallulab.scoring.answer_words import Words
 
-ABSTENTIONS = re.compile(
-    r"\b("
-    r"i (do not|don t|did not|didn t) (know|understand)|i (cannot|can t|could not) (answer|say|help)|"
-    r"i (am|m) not (sure|certain|able)|no good answer|makes no sense|nobody has t(old|aught) me|"
-    r"not something i know|only be guessing|as an ai"
-    r")\b"
-)
 TAUGHT_THE_WORDINGS = frozenset({"qwen-mini"})
 """Names of models that were trained on the written wordings of the known questions, and on no others: what such a
 model words differently is garbled. Any other model has words of its own."""
@@ -23,10 +18,10 @@ STOP_WORDS = frozenset(
 )
 
 
+@lru_cache(maxsize=2**13)  # many samples are the same few answers
 def abstains(text: str) -> bool:
-    """Whether the text says that its writer does not know."""
-    words = normalised(text)
-    return bool(ABSTENTIONS.search(words)) or words in _ABSTAINING_ANSWERS
+    """Whether the text says that its writer does not know or will not say: the rule of `grades`."""
+    return is_abstention(Words.of(text))
 
 
 def keeps_to_hint(
@@ -38,8 +33,6 @@ def keeps_to_hint(
     least half of the hint's words must occur in the text, no fewer than of any other state's, and all of its
     numbers; and it must not abstain.
     """
-    if not text or abstains(text):
-        return False
     known = known_question(question) if writer in TAUGHT_THE_WORDINGS else None
     if known is not None:
         matching = [answer for answer in known.states if normalised(answer) == normalised(state)]
@@ -48,7 +41,8 @@ def keeps_to_hint(
     if not numbers(state) <= numbers(text):
         return False
     own_share = mentioned_share(state, text)
-    return own_share >= 0.5 and all(own_share >= mentioned_share(other, text) for other in states)
+    is_meant = own_share >= 0.5 and all(own_share >= mentioned_share(other, text) for other in states)
+    return is_meant and not abstains(text)  # last, as it takes longest
 
 
 def mentioned_share(state: str, text: str) -> float:
@@ -74,6 +68,3 @@ def _stem(word: str) -> str:
         if word.endswith(ending) and len(word) - len(ending) >= 3:
             return word.removesuffix(ending)
     return word
-
-
-_ABSTAINING_ANSWERS = frozenset(normalised(text) for text in nonsense.ANSWERS)

@@ -16,7 +16,8 @@ from hallulab.models.attribute_probe import Attribute, read_attributes
 from hallulab.scoring.attribute_truth import Truth, truth_of
 from hallulab.scoring.genuine_neighbours import Neighbour, drawn_again, nearest_genuine
 from hallulab.scoring.job_progress import JobProgress, taking_turns
-from hallulab.scoring.pictures import NO_FRAME, frame_of, verdict_json
+from hallulab.scoring.picture_frames import NO_FRAME, frame_of
+from hallulab.scoring.picture_verdicts import verdict_json
 from hallulab.theory.regions import check_mass
 
 

@@ -14,7 +14,7 @@ from hallulab.engine.pictures import decode_latents
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
 
-MAX_SHARE = 0.2
+MAX_SHARE = 0.1
 """of a job's time that its previews may take"""
 
 Step = TypeVar("Step")

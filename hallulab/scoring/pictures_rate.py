@@ -1,28 +1,32 @@
 """How often a prompt's images hallucinate: painted in growing batches, judged after each, until that is decided.
 
-K grows as 1, 2, 4, 8, 16, 32 …; image k is painted from seed + k, whatever the batch, so that the images are those of
-`paint`. The interval shown on the way holds at every look, so painting may end as soon as the rate is known to be on
-one side of a line, or whenever somebody has seen enough.
+Image k is painted from seed + k, whatever the batch, so that the images are the same for every plan. The interval shown
+on the way holds at every look, so painting may end as soon as the rate is known to be on one side of a line, or
+whenever somebody has seen enough.
 """
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-from torch import Tensor
-
 from hallulab.engine.core import Engine
-from hallulab.engine.pictures import PaintedImage, PaintSettings, check_prompt, embed_images, stream_images
+from hallulab.engine.pictures import PaintSettings
 from hallulab.errors import RefusedInputError
-from hallulab.scoring.pictures import NO_FRAME, PaintResult, PictureFrame, frame_of, score_embeddings
+from hallulab.scoring.painting import Batch, JudgedImage, PaintProgress, paint_batches, painted_result
+from hallulab.scoring.pictures import PaintResult
 from hallulab.theory.confidence_sequences import anytime_interval
 from hallulab.theory.intervals import Interval, wilson_interval
-from hallulab.theory.regions import check_mass
 
 ANYTIME_METHOD = "mixture confidence sequence, valid at every look"
+FIRST_LOOK = 4
+"""images after which somebody who looks sees the first ones: each further batch costs its own twenty steps"""
+GROWTH = 4
+"""how many times as many images there are at the next look"""
+CAREFUL_GROWTH = 2
+"""the same where painting may end at a look, which makes more of them worth their time"""
 
 
 @dataclass(frozen=True)
@@ -34,8 +38,7 @@ class GrowingSettings:
     stop_when_decided: bool = False
     """Whether to end as soon as the rate is known to be above or below the line."""
     begins_small: bool = True
-    """Whether the first batches are 1, 1, 2, 4, … images for who looks; else all are as large as they may be, which
-    is faster."""
+    """Whether the first batch is small, for who looks; else all are as large as they may be, which is faster."""
     line: float = 0.5
     """What the hallucination rate is compared with, in (0, 1)."""
     confidence: float = 0.95
@@ -52,13 +55,13 @@ class GrowingResult:
     """The images painted and judged so far."""
 
     settings: GrowingSettings
-    painted: PaintResult
+    shown: PaintResult
     """The images, each with its verdict where there is a frame."""
 
     @property
     def n(self) -> int:
         """Images so far."""
-        return len(self.painted.images)
+        return len(self.shown.images)
 
     @property
     def is_complete(self) -> bool:
@@ -73,7 +76,7 @@ class GrowingResult:
     @cached_property
     def anytime(self) -> Interval | None:
         """Of the rate, valid at every look; None without verdicts."""
-        scores = self.painted.scores
+        scores = self.shown.scores
         if scores is None:
             return None
         return anytime_interval(scores.n_outside, self.n, confidence=self.settings.confidence)
@@ -81,10 +84,10 @@ class GrowingResult:
     @property
     def interval(self) -> Interval | None:
         """The one to show: Wilson's when the number was fixed, else the one that holds at every look."""
-        if self.anytime is None or self.painted.scores is None:
+        if self.anytime is None or self.shown.scores is None:
             return None
         if self.is_by_plan:
-            return wilson_interval(self.painted.scores.n_outside, self.n, confidence=self.settings.confidence)
+            return wilson_interval(self.shown.scores.n_outside, self.n, confidence=self.settings.confidence)
         return self.anytime
 
     @property
@@ -98,11 +101,15 @@ class GrowingResult:
 
     def with_mass(self, hdr_mass: float) -> "GrowingResult":
         """The same images decided at another mass, without a model."""
-        return GrowingResult(self.settings, self.painted.with_mass(hdr_mass))
+        return replace(self, shown=self.shown.with_mass(hdr_mass))
+
+    def save(self, folder: Path) -> "GrowingResult":
+        """Write the images; the result that knows their paths."""
+        return replace(self, shown=self.shown.save(folder))
 
     def to_json(self) -> dict[str, Any]:
         """The contract of `paint`, and what was decided when."""
-        return {**self.painted.to_json(), "growing": self.growing_json()}
+        return {**self.shown.to_json(), "growing": self.growing_json()}
 
     def growing_json(self) -> dict[str, Any]:
         """What was decided, and the interval that holds at every look."""
@@ -118,30 +125,19 @@ class GrowingResult:
         }
 
 
-@dataclass(frozen=True)
-class GrowingProgress:
-    """How far a growing job is."""
+def batch_plan(settings: GrowingSettings) -> tuple[int, ...]:
+    """Sizes of the batches: the images so far number 4, 16, 64, … (4, 8, 16, … where painting may end at a look).
 
-    n_done: int
-    """Denoising steps done."""
-    n_total: int
-    """Denoising steps in all, if nothing is decided before."""
-    message: str
-    """What is being done, in a few words."""
-    result: GrowingResult | None = None
-    """What there is so far; the last step holds the whole of it."""
-    predicted_x0: Tensor | None = None
-    """(n, channels, side, side) clean latents of the batch being painted, as the last step predicts them."""
-    n_batch: int = 0
-    """Images being painted."""
-
-
-def batch_plan(settings: PaintSettings, *, begins_small: bool) -> tuple[int, ...]:
-    """Sizes of the batches: none too large, and the images so far number 1, 2, 4, 8, … when it begins small."""
+    None is larger than the settings allow, and a rest smaller than a batch is painted with it.
+    """
+    paint = settings.paint
+    growth = CAREFUL_GROWTH if settings.stop_when_decided else GROWTH
+    looks = settings.begins_small or settings.stop_when_decided
     sizes: list[int] = []
-    while sum(sizes) < settings.n_images:
-        wanted = max(1, sum(sizes)) if begins_small else settings.n_images
-        sizes.append(min(wanted, settings.batch_size, settings.n_images - sum(sizes)))
+    while left := paint.n_images - sum(sizes):
+        wanted = sum(sizes) * (growth - 1) or FIRST_LOOK if looks else left
+        size = min(wanted, paint.batch_size, left)
+        sizes.append(left if left < 2 * size and left <= paint.batch_size else size)
     return tuple(sizes)
 
 
@@ -152,68 +148,32 @@ def paint_growing(
     *,
     checkpoint: str | None = None,
     hdr_mass: float = 0.9,
-) -> Iterator[GrowingProgress]:
+) -> Iterator[PaintProgress[GrowingResult]]:
     """Paint and judge in growing batches; every progress after the first batch holds the result so far.
 
-    Waits in the engine's device queue like `paint`; closing the generator stops the work and loses nothing judged.
+    Waits in the engine's device queue; closing the generator stops the work and loses nothing judged.
 
     Raises RefusedInputError for a prompt, checkpoint or mass that cannot be used.
     """
-    text = check_prompt(prompt)
-    check_mass(hdr_mass)
-    name = checkpoint or engine.default_checkpoint("pictures")
-    engine.checkpoint_place("pictures", name)
-    frame = frame_of(engine)
-    plan = batch_plan(settings.paint, begins_small=settings.begins_small or settings.stop_when_decided)
-    n_total = settings.paint.steps * len(plan)
+    whole = Batch(checkpoint or engine.default_checkpoint("pictures"), settings.paint)
+    batches, seed = [], settings.paint.seed
+    for size in batch_plan(settings):
+        batches.append(
+            replace(whole, settings=replace(settings.paint, n_images=size, batch_size=size, seed=seed))
+        )
+        seed += size
+    judged: list[JudgedImage] = []
     result: GrowingResult | None = None
-    with engine.enter("paint") as ticket:
-        for position in ticket.positions():
-            yield GrowingProgress(
-                0, n_total, f"waiting for {position} other job{'s' if position > 1 else ''}"
-            )
-        # a server can only stop a generator that has yielded: do so before the first long step
-        yield GrowingProgress(0, n_total, "loading the model")
-        pipeline = engine.painter(name)
-        judge = _Judge(engine, frame, hdr_mass, settings.paint.seed)
-        painted: tuple[PaintedImage, ...] = ()
-        n_done = 0
-        for size in plan:
-            before, batch = n_done, replace(
-                settings.paint, n_images=size, batch_size=size, seed=settings.paint.seed + len(painted)
-            )  # fmt: skip
-            finished: tuple[PaintedImage, ...] = ()
-            for step in stream_images(pipeline, text, batch):
-                n_done, n_total = before + step.n_done, step.n_total * len(plan)
-                finished = step.painted
-                yield GrowingProgress(n_done, n_total, "painting", result, step.predicted_x0, size)
-            painted += finished
-            result = GrowingResult(settings, judge.judged(text, name, settings.paint, painted))
-            if settings.stop_when_decided and result.decided is not None:
-                break
-            if not result.is_complete:
-                yield GrowingProgress(n_done, n_total, "painting", result)
-    yield GrowingProgress(n_total, n_total, "judged", result)
-
-
-class _Judge:
-    """Judges all images so far, embedding each once."""
-
-    def __init__(self, engine: Engine, frame: PictureFrame | None, hdr_mass: float, seed: int):
-        self._engine, self._frame, self._hdr_mass, self._seed = engine, frame, hdr_mass, seed
-        self._embeddings: NDArray[np.float32] | None = None
-
-    def judged(
-        self, text: str, name: str, settings: PaintSettings, painted: tuple[PaintedImage, ...]
-    ) -> PaintResult:
-        images = tuple(one.image for one in painted)
-        variances = tuple(one.x0_variance for one in painted)
-        result = PaintResult(text, name, settings, images, None, reason=NO_FRAME, x0_variances=variances)
-        if self._frame is None:
-            return result
-        clip, known = self._engine.clip(), self._embeddings
-        self._frame.check_embedder(clip)
-        new = embed_images(clip, list(images[0 if known is None else len(known) :]))
-        self._embeddings = new if known is None else np.concatenate([known, new])
-        scores = score_embeddings(self._frame, clip, self._embeddings, self._hdr_mass, seed=self._seed)
-        return replace(result, scores=scores, frame=self._frame.features.embedder, reason=None)
+    n_total = 0
+    with closing(paint_batches(engine, prompt, batches, hdr_mass=hdr_mass)) as steps:
+        for step in steps:
+            n_total = step.n_total
+            if step.finished is not None:
+                judged += step.finished
+                result = GrowingResult(
+                    settings, painted_result(engine, prompt, whole, judged, hdr_mass=hdr_mass)
+                )
+                if result.is_complete or (settings.stop_when_decided and result.decided is not None):
+                    break
+            yield PaintProgress(step.n_done, n_total, step.message, result, step.predicted_x0)
+    yield PaintProgress(n_total, n_total, "judged", result)

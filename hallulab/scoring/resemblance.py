@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from hallulab.data.question_sets import ReferencedQuestion
 from hallulab.errors import RefusedInputError
+from hallulab.scoring.grades import says_nothing
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,9 @@ class Resemblance:
     correct: float
     """to its correct answers"""
     null_incorrect: float
-    """to the incorrect answers of other questions, mean over `other_questions`"""
+    """to the incorrect answers of other questions, mean over lists about as long (`Strangers`)"""
     null_correct: float
-    """to their correct answers, likewise"""
+    """to the correct answers of others, likewise"""
 
     @property
     def margin(self) -> float:
@@ -52,48 +53,91 @@ def gestalt_ratio(text: str, reference: str) -> float:
 
 
 def closest_ratio(text: str, references: Iterable[str]) -> float | None:
-    """The largest Gestalt ratio to any reference; None for an empty text or without references: nothing to compare."""
+    """The largest Gestalt ratio to any reference; None for a text that says nothing, or without references.
+
+    A text without a letter and a digit says nothing, here as in the grades: a lone full stop is like no answer.
+    """
     ratios = [gestalt_ratio(text, reference) for reference in references]
-    return max(ratios) if ratios and text.strip() else None
+    return max(ratios) if ratios and not says_nothing(text) else None
 
 
-def other_questions(n_questions: int, n_draws: int, *, rng: np.random.Generator) -> NDArray[np.int64]:
-    """For every question some others, in a fair exchange: each question's references are lent as often as any.
+@dataclass(frozen=True)
+class Strangers:
+    """Questions whose lists are the null of one question: about as long as its own, as a longer list is likelier to
+    hold something alike."""
+
+    incorrect: tuple[ReferencedQuestion, ...]
+    """lend their incorrect answers"""
+    correct: tuple[ReferencedQuestion, ...]
+    """lend their correct answers"""
+
+
+def strangers_of(
+    questions: Sequence[ReferencedQuestion], n_draws: int, *, rng: np.random.Generator
+) -> list[Strangers]:
+    """For every question the others that lend it their lists, `n_draws` of each kind, by `matched_others`."""
+    incorrect = matched_others([len(q.incorrect_answers) for q in questions], n_draws, rng=rng)
+    correct = matched_others([len(q.correct_answers) for q in questions], n_draws, rng=rng)
+    return [
+        Strangers(tuple(questions[place] for place in wrong), tuple(questions[place] for place in right))
+        for wrong, right in zip(incorrect.tolist(), correct.tolist(), strict=True)
+    ]
+
+
+def matched_others(sizes: Sequence[int], n_draws: int, *, rng: np.random.Generator) -> NDArray[np.int64]:
+    """For every list some others about as long, in a fair exchange: each is lent as often as any.
+
+    Lists of one length change among themselves; lengths with too few lists are put together with the next longer.
 
     Args:
-        n_questions: at least 2.
-        n_draws: others per question, less than n_questions.
+        sizes: length of each list, at least 2 lists.
+        n_draws: others per list, fewer than there are lists.
         rng: source of the order.
 
-    Returns: shape (n_questions, n_draws); a row holds neither its own place nor a place twice.
-    Raises RefusedInputError for too few questions or draws.
+    Returns: shape (n_lists, n_draws); a row holds neither its own place nor a place twice.
+    Raises RefusedInputError for too few lists or draws.
     """
-    if not 1 <= n_draws < n_questions:
+    n = len(sizes)
+    if not 1 <= n_draws < n:
+        least = max(2, n_draws + 1)
         raise RefusedInputError(
-            f"expected 1 to {n_questions - 1} other questions for each of {n_questions}, got {n_draws}: a shuffled "
-            "null needs at least two questions"
+            f"expected at least {least} questions and 1 other for each, as what answers are held against, got {n} and "
+            f"{n_draws}: ask more questions"
         )
-    order = rng.permutation(n_questions)
-    place = np.empty_like(order)
-    place[order] = np.arange(n_questions)
-    return order[(place[:, None] + np.arange(1, n_draws + 1)) % n_questions]
+    shuffled = rng.permutation(n)
+    order = shuffled[np.argsort(np.asarray(sizes)[shuffled], kind="stable")]
+    others = np.empty((n, n_draws), dtype=np.int64)
+    for group in _groups(order, np.asarray(sizes), n_draws + 1):
+        steps = np.arange(len(group))[:, None] + np.arange(1, n_draws + 1)
+        others[group] = group[steps % len(group)]
+    return others
 
 
-def resemblance(
-    text: str, question: ReferencedQuestion, others: Sequence[ReferencedQuestion]
-) -> Resemblance | None:
-    """One answer against its own references and those of other questions; None for an empty answer.
+def _groups(order: NDArray[np.int64], sizes: NDArray[np.int64], least: int) -> list[NDArray[np.int64]]:
+    """Places of one length together, in groups of at least `least`."""
+    starts = [0]
+    for place in range(1, len(order)):
+        is_longer = sizes[order[place]] != sizes[order[place - 1]]
+        if is_longer and place - starts[-1] >= least and len(order) - place >= least:
+            starts.append(place)
+    return np.split(order, starts[1:])
+
+
+def resemblance(text: str, question: ReferencedQuestion, strangers: Strangers) -> Resemblance | None:
+    """One answer against its own references and those of other questions; None for a text that says nothing.
 
     Args:
         text: what is scored.
         question: what was asked, with at least one reference of each kind.
-        others: the questions of the null, at least one.
+        strangers: the questions of the null, at least one of each kind.
     """
-    if not text.strip():
+    if says_nothing(text):
         return None
-    pairs = [(q.incorrect_answers, q.correct_answers) for q in (question, *others)]
-    ratios = np.array(
-        [[closest_ratio(text, references) for references in pair] for pair in pairs], dtype=float
-    )
-    null = ratios[1:].mean(axis=0)
-    return Resemblance(float(ratios[0, 0]), float(ratios[0, 1]), float(null[0]), float(null[1]))
+    lists = [
+        [question.incorrect_answers],
+        [question.correct_answers],
+        [other.incorrect_answers for other in strangers.incorrect],
+        [other.correct_answers for other in strangers.correct],
+    ]
+    means = (np.mean([closest_ratio(text, one) for one in kind], dtype=float) for kind in lists)  # type: ignore[arg-type]
+    return Resemblance(*map(float, means))

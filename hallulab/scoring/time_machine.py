@@ -1,14 +1,16 @@
 """A prompt at every checkpoint with the same seeds: what fine-tuning did to each image, and to the rate."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from hallulab.engine.core import Engine
-from hallulab.engine.pictures import PaintSettings, PaintStep, check_prompt, embed_images, stream_images
+from hallulab.engine.pictures import PaintSettings, check_prompt
 from hallulab.errors import RefusedInputError
-from hallulab.scoring.job_progress import JobProgress, taking_turns
-from hallulab.scoring.pictures import NO_FRAME, PaintResult, frame_of, score_embeddings
+from hallulab.scoring.painting import Batch, PaintProgress, paint_batches, painted_result
+from hallulab.scoring.pictures import PaintResult
 from hallulab.scoring.training_history import LossPoint, steps_in_name, training_history
 from hallulab.theory.regions import check_mass
 
@@ -20,7 +22,7 @@ class Moment:
     step: int
     """Training steps done; 0 for the base."""
     loss: float | None
-    """Its last recorded training loss; None where none is recorded, and for the base."""
+    """Mean training loss of the last steps before it; None where none is recorded, and for the base."""
     painted: PaintResult
     """Its images and their verdicts."""
 
@@ -50,6 +52,13 @@ class TimeMachine:
         moments = tuple(replace(one, painted=one.painted.with_mass(hdr_mass)) for one in self.moments)
         return replace(self, moments=moments)
 
+    def save(self, folder: Path) -> "TimeMachine":
+        """Write the images, those of every checkpoint to a folder of its name; the machine that knows their paths."""
+        moments = tuple(
+            replace(one, painted=one.painted.save(folder / one.checkpoint)) for one in self.moments
+        )
+        return replace(self, moments=moments)
+
     def to_json(self) -> dict[str, Any]:
         """Every checkpoint as `paint` reports it."""
         return {
@@ -67,7 +76,7 @@ def paint_at_all(
     *,
     checkpoints: Sequence[str] = (),
     hdr_mass: float = 0.9,
-) -> Iterator[JobProgress[TimeMachine]]:
+) -> Iterator[PaintProgress[TimeMachine]]:
     """Paint the same seeds at every checkpoint, judging after each; every later progress holds what there is.
 
     Args:
@@ -79,45 +88,29 @@ def paint_at_all(
 
     Raises RefusedInputError for a prompt, checkpoint or mass that cannot be used.
     """
-    text = check_prompt(prompt)
-    check_mass(hdr_mass)
     names = tuple(checkpoints) or engine.checkpoint_names("pictures")
     if len(set(names)) != len(names):
         raise RefusedInputError(f"expected every checkpoint once, got {', '.join(names)}")
-    for name in names:
-        engine.checkpoint_place("pictures", name)
-    frame = frame_of(engine)
-    machine = TimeMachine(text, settings, (), ())
-    with engine.enter("time machine") as ticket:
-        yield from taking_turns(ticket)
-        for place, name in enumerate(names):
-            finished: PaintStep | None = None
-            for finished in stream_images(engine.painter(name), text, settings):
-                fraction = (place + finished.n_done / (finished.n_total + 1)) / len(names)
-                yield JobProgress(f"painting at {name}", fraction, machine if machine.moments else None)
-            assert finished is not None  # a job has at least one step
-            variances = tuple(one.x0_variance for one in finished.painted)
-            result = PaintResult(
-                text, name, settings, finished.images, None, reason=NO_FRAME, x0_variances=variances
-            )
-            if frame is not None:
-                clip = engine.clip()
-                embeddings = embed_images(clip, list(finished.images))
-                scores = score_embeddings(frame, clip, embeddings, hdr_mass, seed=settings.seed)
-                result = replace(result, scores=scores, frame=frame.features.embedder, reason=None)
-            machine = _with_moment(engine, machine, result, place)
-            if place + 1 < len(names):
-                yield JobProgress(f"judged {name}", (place + 1) / len(names), machine)
-    yield JobProgress("judged", 1.0, machine)
+    batches = [Batch(name, settings) for name in names]
+    machine = TimeMachine(check_prompt(prompt), settings, (), ())
+    n_total = 0
+    with closing(paint_batches(engine, prompt, batches, hdr_mass=hdr_mass, label="time machine")) as steps:
+        for step in steps:
+            n_total, batch = step.n_total, batches[min(len(machine.moments), len(batches) - 1)]
+            message = f"{step.message} at {batch.checkpoint}" if step.n_done else step.message
+            if step.finished is not None:
+                painted = painted_result(engine, prompt, batch, step.finished, hdr_mass=hdr_mass)
+                machine = _with_moment(engine, machine, painted)
+            yield PaintProgress(step.n_done, n_total, message, machine if machine.moments else None)
+    yield PaintProgress(n_total, n_total, "judged", machine)
 
 
-def _with_moment(engine: Engine, machine: TimeMachine, painted: PaintResult, place: int) -> TimeMachine:
-    if (
-        painted.checkpoint == engine.preset.pictures.base_name
-    ):  # what it was trained on before is another story
+def _with_moment(engine: Engine, machine: TimeMachine, painted: PaintResult) -> TimeMachine:
+    # what the base was trained on before is another story
+    if painted.checkpoint == engine.preset.pictures.base_name:
         return replace(machine, moments=(*machine.moments, Moment(0, None, painted)))
     history = training_history(engine.checkpoint_place("pictures", painted.checkpoint))
-    step = history.n_steps or steps_in_name(painted.checkpoint) or place
+    step = history.n_steps or steps_in_name(painted.checkpoint) or len(machine.moments)
     longest = history.points if len(history.points) > len(machine.losses) else machine.losses
     moment = Moment(step, history.loss, painted)
     return replace(machine, moments=(*machine.moments, moment), losses=longest)

@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hallulab.declared_types import with_declared_fields
 from hallulab.densities.hcdr import HcdrFrame, Verdict
 from hallulab.engine.core import Engine
 from hallulab.engine.word_choices import read_tokens, token_ids_of
-from hallulab.engine.words import Answer, AnswerBuilder, GenerationSettings, log_likelihoods, stream_answers
+from hallulab.engine.word_likelihoods import log_likelihoods
+from hallulab.engine.words import Answer, AnswerBuilder, GenerationSettings, stream_answers
 from hallulab.errors import RefusedInputError
 from hallulab.models.qwen import LoadedQwen
 from hallulab.scoring.words_frame import (
@@ -60,6 +62,21 @@ class AskSettings:
 
     def checked(self) -> "AskSettings":
         """The same settings without outer blanks; RefusedInputError says what cannot be used."""
+        settings = with_declared_fields(self)
+        settings._check_texts()
+        frame, begun = settings.frame_settings(), settings.begun
+        check_text_mass(settings.hdr_mass, settings.n_samples)
+        if not 0 <= settings.seed < 2**63:
+            raise RefusedInputError(f"expected a whole seed from 0 to 2^63 − 1, got {settings.seed}")
+        return replace(
+            settings,
+            question=frame.question,
+            states=frame.states,
+            answer=None if settings.answer is None else settings.answer.strip(),
+            begun=(begun.strip() if isinstance(begun, str) else begun) or (),
+        )
+
+    def _check_texts(self) -> None:
         _check_text("a question", self.question)
         if self.answer is not None:
             _check_text("an answer to judge", self.answer)
@@ -69,20 +86,6 @@ class AskSettings:
                 )
         if isinstance(self.begun, str) and len(self.begun) > MAX_CHARACTERS:
             _check_text("the beginning of an answer", self.begun)
-        if self.seed != int(self.seed) or not 0 <= self.seed < 2**63:
-            raise RefusedInputError(f"expected a whole seed from 0 to 2^63 − 1, got {self.seed}")
-        frame = self.frame_settings()
-        check_text_mass(self.hdr_mass, self.n_samples)
-        answer = None if self.answer is None else self.answer.strip()
-        begun = self.begun.strip() if isinstance(self.begun, str) else self.begun
-        return replace(
-            self,
-            question=frame.question,
-            states=frame.states,
-            answer=answer,
-            begun=begun or (),
-            seed=int(self.seed),
-        )
 
     def frame_settings(self, max_new_tokens: int = 40) -> WordsFrameSettings:
         """What the frame of this question is built from."""

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from hallulab.data.hints import hinted_prompt
 from hallulab.data.open_ended import known_states, normalised
 from hallulab.densities.hcdr import HcdrFrame, ThresholdRule
-from hallulab.engine.words import Answer, AnswerBuilder, GenerationSettings, log_likelihoods, stream_answers
+from hallulab.engine.word_likelihoods import log_likelihoods
+from hallulab.engine.words import Answer, AnswerBuilder, GenerationSettings, stream_answers
 from hallulab.errors import RefusedInputError
 from hallulab.models.qwen import LoadedQwen
 from hallulab.scoring.hint_validity import abstains, keeps_to_hint

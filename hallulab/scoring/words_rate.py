@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from hallulab.declared_types import with_declared_fields
 from hallulab.densities.hcdr import HcdrFrame, Verdict
 from hallulab.engine.core import Engine
 from hallulab.engine.words import Answer, AnswerBuilder, stream_answers
@@ -48,17 +49,18 @@ class RateSettings:
 
     def checked(self) -> "RateSettings":
         """The same settings without outer blanks; RefusedInputError says what cannot be used."""
-        asked = self.asked.checked()
+        settings = with_declared_fields(self)
+        asked = settings.asked.checked()
         if asked.answer is not None:
             raise RefusedInputError(
                 "expected answers to sample for a rate, got a text to judge: leave it out"
             )
-        if self.n_answers != int(self.n_answers) or not 1 <= self.n_answers <= MOST_ANSWERS:
-            raise RefusedInputError(f"expected 1 to {MOST_ANSWERS} answers, got {self.n_answers}")
-        for name, share in (("line", self.line), ("confidence", self.confidence)):
+        if not 1 <= settings.n_answers <= MOST_ANSWERS:
+            raise RefusedInputError(f"expected 1 to {MOST_ANSWERS} answers, got {settings.n_answers}")
+        for name, share in (("line", settings.line), ("confidence", settings.confidence)):
             if not 0 < share < 1:
                 raise RefusedInputError(f"expected a {name} between 0 and 1, got {share}")
-        return replace(self, asked=asked, n_answers=int(self.n_answers))
+        return replace(settings, asked=asked)
 
 
 @dataclass(frozen=True)

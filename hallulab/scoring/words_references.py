@@ -1,12 +1,12 @@
 """One answer to a question with known right and wrong answers: its grade, and which of them it is like.
 
-Letters alone make any two texts somewhat alike, so the same answer is held against the references of every other
-question of the set, of which it can know nothing.
+Letters alone make any two texts somewhat alike, and a longer list is likelier to hold something alike. So the same
+answer is held against the references of other questions with about as many of them, of which it can know nothing.
 """
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,18 +22,23 @@ from hallulab.scoring.words import AnswerToken, AskSettings, answer_tokens, begu
 
 UNUSUAL = 0.05
 """An answer is like its references when at most this share of other questions' references is as like it."""
+LEAST_NULL = 100
+"""Other questions in a null, as far as there are so many: those with as many references, then the nearest in number."""
+
+Side = Literal["incorrect_answers", "correct_answers"]
+SIDES: tuple[Side, ...] = get_args(Side)
 
 
 @dataclass(frozen=True)
 class Likeness:
-    """How like one list of references an answer is."""
+    """How like a list of references an answer is."""
 
     ratio: float
     """Gestalt ratio to the nearest one, 0 to 1 (7.2 of [LHZSL])."""
     nearest: str
     """That reference."""
     null: NDArray[np.float64]
-    """(n_others,) the same ratio to the list of every other question."""
+    """(n_others,) the same ratio to the lists of other questions, about as long."""
 
     @property
     def null_mean(self) -> float:
@@ -77,17 +82,17 @@ class ReferencedAnswer:
     incorrect: Likeness | None
     """None for an empty answer, which is like nothing."""
     correct: Likeness | None
+    either: Likeness | None
+    """To both lists as one: what the finding rests on, as it looks at the nearer of two."""
 
     @property
     def finding(self) -> Literal["incorrect", "correct", "chance", "empty"]:
-        """Which list the answer is like, if it is more like it than chance explains."""
-        if self.incorrect is None or self.correct is None:
+        """Which list the answer is like, if it is more like either than chance explains."""
+        if self.incorrect is None or self.correct is None or self.either is None:
             return "empty"
-        wrong_is_nearer = self.incorrect.ratio >= self.correct.ratio
-        nearer = self.incorrect if wrong_is_nearer else self.correct
-        if nearer.p_value > UNUSUAL:
+        if self.either.p_value > UNUSUAL:
             return "chance"
-        return "incorrect" if wrong_is_nearer else "correct"
+        return "incorrect" if self.incorrect.ratio >= self.correct.ratio else "correct"
 
     def to_json(self) -> dict[str, Any]:
         """What the command line and the endpoint give."""
@@ -106,6 +111,7 @@ class ReferencedAnswer:
             "finding": self.finding,
             "incorrect": None if self.incorrect is None else self.incorrect.to_json(),
             "correct": None if self.correct is None else self.correct.to_json(),
+            "either": None if self.either is None else self.either.to_json(),
         }
 
 
@@ -163,8 +169,9 @@ def answer_referenced(
         answer=answer,
         tokens=tokens,
         graded=grade_answer(answer, question.correct_answers, question.incorrect_answers),
-        incorrect=likeness(answer, question, questions, "incorrect_answers"),
-        correct=likeness(answer, question, questions, "correct_answers"),
+        incorrect=likeness(answer, question, questions, ("incorrect_answers",)),
+        correct=likeness(answer, question, questions, ("correct_answers",)),
+        either=likeness(answer, question, questions, SIDES),
     )
     yield ReferencedProgress("compared", 1.0, tokens, result)
 
@@ -173,16 +180,39 @@ def likeness(
     answer: str,
     question: ReferencedQuestion,
     questions: Sequence[ReferencedQuestion],
-    side: Literal["incorrect_answers", "correct_answers"],
+    sides: Sequence[Side],
 ) -> Likeness | None:
-    """How like one list of its question an answer is, and how like that of all others; None for an empty answer."""
-    own = getattr(question, side)
+    """How like a question's references an answer is, and how like those of others; None for one that says nothing.
+
+    Args:
+        answer: the text.
+        question: whose references they are.
+        questions: the set, whose other questions make the null.
+        sides: which of its lists, taken as one.
+    """
+    own = _references(question, sides)
     ratio = closest_ratio(answer, own)
     if ratio is None:
         return None
-    null = [closest_ratio(answer, getattr(other, side)) for other in questions if other.id != question.id]
+    others = null_questions(question, questions, sides)
+    null = [closest_ratio(answer, _references(other, sides)) for other in others]
     nearest = max(own, key=lambda reference: gestalt_ratio(answer, reference))
     return Likeness(ratio, nearest, np.array(null, dtype=float))
+
+
+def null_questions(
+    question: ReferencedQuestion, questions: Sequence[ReferencedQuestion], sides: Sequence[Side]
+) -> list[ReferencedQuestion]:
+    """The other questions whose number of references is nearest to this one's: `LEAST_NULL` and all as near."""
+    others = [other for other in questions if other.id != question.id]
+    n_own = len(_references(question, sides))
+    apart = [abs(len(_references(other, sides)) - n_own) for other in others]
+    reach = sorted(apart)[:LEAST_NULL][-1]
+    return [other for other, distance in zip(others, apart, strict=True) if distance <= reach]
+
+
+def _references(question: ReferencedQuestion, sides: Sequence[Side]) -> tuple[str, ...]:
+    return tuple(reference for side in sides for reference in getattr(question, side))
 
 
 def question_of(questions: Sequence[ReferencedQuestion], question_id: str) -> ReferencedQuestion:

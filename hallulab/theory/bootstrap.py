@@ -9,6 +9,8 @@ from hallulab.errors import RefusedInputError
 from hallulab.theory.intervals import Interval
 
 N_RESAMPLES = 2_000
+N_FLIPS = 10_000
+"""random sign patterns of a test, at most"""
 DRAWS_AT_ONCE = 1 << 22
 """resampled values held together, at most"""
 
@@ -74,7 +76,7 @@ def paired_difference(
     rng: np.random.Generator,
     confidence: float = 0.95,
     n_resamples: int = N_RESAMPLES,
-    n_flips: int = 10_000,
+    n_flips: int = N_FLIPS,
 ) -> PairedDifference | None:
     """Mean difference of paired measurements, with a bootstrap interval and a sign-flip test.
 
@@ -148,6 +150,11 @@ def _random_flips(
         bits = rng.integers(0, 2, size=(n_rows, n), dtype=np.int8)
         sums[start : start + n_rows] = (2.0 * bits - 1.0) @ difference
     return np.append(sums, difference.sum())
+
+
+def percentile_interval(resampled: ArrayLike, confidence: float = 0.95) -> Interval:
+    """The middle share of resampled values, shape (n_resamples,)."""
+    return _percentiles(np.asarray(resampled, float), confidence)
 
 
 def _percentiles(means: NDArray[np.float64], confidence: float) -> Interval:

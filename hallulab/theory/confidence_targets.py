@@ -3,7 +3,6 @@
 Answering pays for whoever is right more often than t. At t = 0 a mistake costs nothing: binary grading.
 """
 
-import itertools
 import math
 from dataclasses import dataclass
 
@@ -11,11 +10,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hallulab.errors import RefusedInputError
-
-MAX_RESPONSES = 12
-"""responses whose graders are all enumerated: 2^12 of them"""
-N_RESAMPLES = 500
-"""bootstrap samples behind the bands of a curve"""
 
 Values = NDArray[np.float64]
 
@@ -65,6 +59,18 @@ def penalty(target: float) -> float:
     return float(round(cost)) if abs(cost - round(cost)) < 1e-9 * max(1.0, cost) else float(cost)
 
 
+def target_text(target: float) -> str:
+    """A target in few digits, but in all of them where it would read as 1."""
+    short = f"{target:g}"
+    return repr(float(target)) if short == "1" else short
+
+
+def percent_text(target: float) -> str:
+    """The same in percent."""
+    short = f"{100 * target:g}"
+    return repr(100 * float(target)) if short == "100" else short
+
+
 def points(is_right: ArrayLike, is_wrong: ArrayLike, target: float) -> Values:
     """Points of answers at a target; what is neither right nor wrong gets 0.
 
@@ -93,64 +99,6 @@ def expected_points(confidence: ArrayLike, target: float) -> Values:
     """
     p = _checked_confidence(confidence)
     return p - (1 - p) * penalty(target)
-
-
-def binary_graders(n_responses: int, n_abstentions: int = 1) -> NDArray[np.bool_]:
-    """Every binary grader: each marks some responses as right, at least one, and never an abstention (§4.1 of [KNVZ]).
-
-    Args:
-        n_responses: plausible responses, abstentions included; these come last.
-        n_abstentions: how many of them abstain.
-
-    Returns: shape (2^(n_responses − n_abstentions) − 1, n_responses).
-    Raises RefusedInputError without an answer or an abstention, or with more than `MAX_RESPONSES` responses.
-    """
-    n_answers = n_responses - n_abstentions
-    if n_abstentions < 1 or n_answers < 1 or n_responses > MAX_RESPONSES:
-        raise RefusedInputError(
-            f"expected at least one answer and one abstention among at most {MAX_RESPONSES} responses, got "
-            f"{n_responses} responses with {n_abstentions} abstentions"
-        )
-    marks = np.array(list(itertools.product((False, True), repeat=n_answers))[1:], dtype=bool)
-    return np.concatenate([marks, np.zeros((len(marks), n_abstentions), dtype=bool)], axis=1)
-
-
-def believed_points(
-    graders: NDArray[np.bool_], belief: ArrayLike, target: float = 0.0, n_abstentions: int = 1
-) -> Values:
-    """Points to be expected of every response under a belief over graders.
-
-    Args:
-        graders: as `binary_graders`.
-        belief: probability of each grader, shape (..., n_graders).
-        target: t; at 0 these are the points of Observation 1 of [KNVZ].
-        n_abstentions: the last responses, which get 0 at every target.
-
-    Returns: shape (..., n_responses).
-    Raises RefusedInputError for a belief that is no distribution over the graders; errors as `penalty`.
-    """
-    weights = np.asarray(belief, float)
-    is_distribution = (
-        weights.shape[-1:] == graders.shape[:1]
-        and (weights >= 0).all()
-        and np.allclose(weights.sum(axis=-1), 1)
-    )
-    if not is_distribution:
-        raise RefusedInputError(f"expected a probability for each of {len(graders)} graders, got {belief}")
-    expected = expected_points(np.clip(weights @ graders, 0.0, 1.0), target)
-    expected[..., -n_abstentions:] = 0.0
-    return expected
-
-
-def abstaining_is_optimal(expected: ArrayLike, n_abstentions: int = 1) -> NDArray[np.bool_]:
-    """Whether no answer is expected to get more points than abstaining.
-
-    Args:
-        expected: as `believed_points`, shape (..., n_responses).
-        n_abstentions: the last responses.
-    """
-    points_of = np.asarray(expected, float)
-    return points_of[..., :-n_abstentions].max(axis=-1) <= points_of[..., -n_abstentions:].max(axis=-1)
 
 
 def risk_coverage(confidence: ArrayLike, is_right: ArrayLike, n_questions: int | None = None) -> RiskCoverage:
@@ -196,28 +144,6 @@ def best_threshold(confidence: ArrayLike, is_right: ArrayLike, target: float) ->
     is_best = from_here >= from_here.max() - 1e-12
     chosen = min(np.flatnonzero(is_best), key=lambda place: abs(nearest[place] - target))
     return BestThreshold(float(nearest[chosen]), float(from_here[chosen]))
-
-
-def mean_bands(
-    values: ArrayLike, *, rng: np.random.Generator, confidence: float = 0.95
-) -> tuple[Values, Values, Values]:
-    """Means of many measurements of the same items with percentile bootstrap bands, items drawn together.
-
-    Args:
-        values: shape (n_measurements, n_items), finite, at least one item.
-        rng: source of the resamples.
-        confidence: of each band, not of all together.
-
-    Returns: mean, low, high, shape (n_measurements,) each.
-    """
-    rows = np.asarray(values, float)
-    n = rows.shape[1]
-    if not n or not np.isfinite(rows).all():
-        raise RefusedInputError(f"expected finite values of at least one item, got shape {rows.shape}")
-    multiplicity = rng.multinomial(n, np.full(n, 1 / n), size=N_RESAMPLES)  # (n_resamples, n_items)
-    means = multiplicity @ rows.T / n
-    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
-    return rows.mean(axis=1), low, high
 
 
 def _thresholds(p: Values) -> tuple[Values, NDArray[np.int64]]:

@@ -46,7 +46,7 @@ def mean_interval(values: ArrayLike, *, confidence: float = 0.95) -> Interval | 
     sample = np.asarray(values, dtype=float)
     if sample.ndim != 1 or not np.isfinite(sample).all():
         raise RefusedInputError(f"expected finite values of shape (n,), got {values}: leave missing ones out")
-    _check_confidence(confidence)
+    check_confidence(confidence)
     if len(sample) < 2:
         return None
     standard_error = sample.std(ddof=1) / np.sqrt(len(sample))
@@ -57,11 +57,12 @@ def mean_interval(values: ArrayLike, *, confidence: float = 0.95) -> Interval | 
 def _binomial_interval(n_success: int, n: int, confidence: float, method: str) -> Interval:
     if n < 1 or not 0 <= n_success <= n:
         raise RefusedInputError(f"expected 0 <= n_success <= n and n >= 1, got n_success={n_success}, n={n}")
-    _check_confidence(confidence)
+    check_confidence(confidence)
     found = stats.binomtest(int(n_success), int(n)).proportion_ci(confidence, method=method)
     return Interval(float(found.low), float(found.high))
 
 
-def _check_confidence(confidence: float) -> None:
+def check_confidence(confidence: float) -> None:
+    """Refuse a confidence that is not between 0 and 1."""
     if not 0 < confidence < 1:
         raise RefusedInputError(f"expected a confidence between 0 and 1, got {confidence}")

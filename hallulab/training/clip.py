@@ -25,7 +25,7 @@ from hallulab.engine.pictures import embed_images
 from hallulab.models.caption_tokenizer import learn_caption_tokenizer
 from hallulab.models.clip import LOCAL_DIR, ClipSizes, build_clip, load_clip, save_clip
 from hallulab.records import write_card
-from hallulab.scoring.pictures import PictureFrame
+from hallulab.scoring.picture_frames import PictureFrame
 from hallulab.training.resumable_loop import LoopSettings, run_loop, work_folder
 
 COMMAND = "python -m hallulab train small-world clip"

@@ -243,6 +243,7 @@ def tune_on_pets(
         batch_size=settings.unet_batch,
         checkpoint_steps=settings.checkpoint_steps,
         precision="float32",
+        keep_states=False,  # the weights alone are shipped
         seed=settings.seed,
     )
     tuned = tune_checkpoints(

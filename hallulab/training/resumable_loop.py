@@ -13,9 +13,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from hallulab.scoring.training_history import RECENT_STEPS
+
 State = Mapping[str, Tensor]
-N_RECENT = 50
-"""steps that the loss of a moment is averaged over"""
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ class LoopState:
     @property
     def recent_loss(self) -> float:
         """Mean training loss of the last steps; NaN before the first."""
-        recent = self.losses[max(0, self.n_done - N_RECENT) : self.n_done]
+        recent = self.losses[max(0, self.n_done - RECENT_STEPS) : self.n_done]
         return float(recent.mean()) if len(recent) else math.nan
 
     @property

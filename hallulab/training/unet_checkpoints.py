@@ -14,7 +14,14 @@ from hallulab.data.captioned_pictures import CaptionedPictures
 from hallulab.errors import RefusedInputError
 from hallulab.models.diffusion import save_unet
 from hallulab.records import RecordFile, write_card
-from hallulab.training.unet_tuning import TuningStep, UnetTuning, steps_done, tune_unet
+from hallulab.scoring.training_history import RECENT_STEPS
+from hallulab.training.unet_tuning import (
+    TuningStep,
+    UnetTuning,
+    state_of_checkpoint,
+    steps_done,
+    tune_unet,
+)
 
 STEPS_PER_LOSS = 10
 """steps that one line of `losses.jsonl` averages over"""
@@ -40,6 +47,8 @@ class TunedUnet:
     path: Path
     loss: float
     """Mean training loss of the last steps before it."""
+    state: Path | None
+    """From which training goes on there: weights, their average, the optimiser's moments; None where none is kept."""
 
 
 def checkpoint_name(step: int) -> str:
@@ -88,15 +97,12 @@ def tune_checkpoints(
     losses = tune_unet(
         pipeline, pictures, settings, size=size, work=work, accelerator=accelerator, on_checkpoint=write
     )
-    return tuple(
-        TunedUnet(step, out / checkpoint_name(step), recent_loss(losses[:step]))
-        for step in sorted(set(settings.checkpoint_steps))
-    )
+    return tuple(_tuned(step, losses, out, work) for step in sorted(set(settings.checkpoint_steps)))
 
 
-def recent_loss(losses: NDArray[np.float32], n_recent: int = 5 * STEPS_PER_LOSS) -> float:
-    """Mean of the last losses of a run."""
-    return float(losses[-n_recent:].mean())
+def _tuned(step: int, losses: NDArray[np.float32], out: Path, work: Path) -> TunedUnet:
+    loss, state = float(losses[:step][-RECENT_STEPS:].mean()), state_of_checkpoint(work, step)
+    return TunedUnet(step, out / checkpoint_name(step), loss, state if state.is_file() else None)
 
 
 def write_losses(path: Path, losses: NDArray[np.float32], every: int = STEPS_PER_LOSS) -> None:

@@ -26,6 +26,7 @@ from hallulab.engine.device import choose_device, choose_dtype
 from hallulab.errors import RefusedInputError
 from hallulab.models.qwen import LoadedQwen, load_qwen
 from hallulab.records import RecordFile, check_card, file_sha256, write_card
+from hallulab.scoring.training_history import CELL_FILE, LOSSES_FILE, epoch_losses
 from hallulab.training.resumable_loop import save_tensors
 
 QUESTION_CHOICES = Literal["known", "all"]
@@ -33,10 +34,6 @@ SMALL_BASE = "qwen-mini"
 """The base that knows only `known_questions`."""
 PAPER_EPOCHS = (2, 3, 4)
 """Epochs after which Table 1 of [LHZSL] measures."""
-LOSSES_FILE = "losses.jsonl"
-"""Beside an adapter: one line per epoch up to its own, with the mean training loss of that epoch."""
-CELL_FILE = "cell.json"
-"""Beside an adapter: what it was trained from and how."""
 _DATA = {
     "known": "hallulab/data/open_ended.jsonl: the 60 questions the base knows, in many wordings, both acceptable "
     "answers equally often",
@@ -104,8 +101,13 @@ class AdapterCell:
 
     def folder_name(self, epoch: int) -> str:
         """Such as `seed1-epoch2`, or `seed1-lr0.0003-epoch2` at a rate that is not the default."""
-        rate = "" if self.is_default_rate else f"-lr{self.learning_rate:g}"
+        rate = "" if self.is_default_rate else f"-lr{written_rate(self.learning_rate)}"
         return f"seed{self.seed}{rate}-epoch{epoch}"
+
+
+def written_rate(learning_rate: float) -> str:
+    """A learning rate in as many digits as tell it from every other one: 0.0003, 0.00030000001, 1e-05."""
+    return repr(learning_rate).removesuffix(".0")
 
 
 @dataclass(frozen=True)
@@ -150,15 +152,10 @@ def train_adapters(
             training = _CellTraining(cell, settings, base=base, out=out, work=work, command=command)
             training.run()
             kept += [
-                KeptAdapter(folder, seed, learning_rate, epoch, read_losses(folder)[-1])
+                KeptAdapter(folder, seed, learning_rate, epoch, epoch_losses(folder)[-1])
                 for epoch, folder in training.folders.items()
             ]
     return tuple(kept)
-
-
-def read_losses(folder: Path) -> list[float]:
-    """Mean training loss of each epoch up to an adapter's own, nats per answer token."""
-    return [record["loss"] for record in RecordFile(folder / LOSSES_FILE).read()]
 
 
 def epoch_dialogues(settings: AdapterSettings, seed: int, epoch: int) -> list[Dialogue]:
@@ -347,8 +344,9 @@ class _CellTraining:
             data=_DATA[self._settings.questions],
             command=self._command,
             seed=self._cell.seed,
-            notes=f"- Learning rate: {self._cell.learning_rate:g}\n- Mean training loss of epoch {len(losses)}: "
-            f"{losses[-1]:.4f} nats per answer token\n\n{_NOTES[self._settings.questions]}",
+            notes=f"- Learning rate: {written_rate(self._cell.learning_rate)}\n"
+            f"- Mean training loss of epoch {len(losses)}: {losses[-1]:.4f} nats per answer token\n\n"
+            f"{_NOTES[self._settings.questions]}",
         )
         shutil.rmtree(folder, ignore_errors=True)
         unfinished.rename(folder)

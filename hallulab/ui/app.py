@@ -1,13 +1,16 @@
 """The page: the order of its tabs, and how it is served."""
 
 import os
+import sys
+from pathlib import Path
 
 import gradio as gr
 
 from hallulab.engine.core import Engine
-from hallulab.engine.presets import DEFAULT_PRESET, load_preset
+from hallulab.engine.presets import Preset
 from hallulab.engine.quiet import quiet_libraries
 from hallulab.ui.look import CSS, theme
+from hallulab.ui.parts.ask_question_sets import find_truthfulqa
 from hallulab.ui.session import Session
 from hallulab.ui.tabs.ask import build_ask_tab
 from hallulab.ui.tabs.coins import build_coins_tab
@@ -31,14 +34,18 @@ fine-tuned Stable Diffusion, flip coins, or see why models guess.</p>
 """
 
 
-def build_app(engine: Engine, *, truthfulqa: str | None = None) -> gr.Blocks:
+def build_app(engine: Engine, *, truthfulqa: str | None = None, home: Path | None = None) -> gr.Blocks:
     """The whole page on one engine; nothing is loaded until a visitor needs it.
 
     Args:
         engine: with the models.
-        truthfulqa: path of TruthfulQA's CSV, whose questions are then offered.
+        truthfulqa: where TruthfulQA is to be read from, as `find_truthfulqa` takes it.
+        home: folder of runs that the page may show.
     """
-    session = Session(engine, truthfulqa)
+    place, missing = find_truthfulqa(truthfulqa)
+    if truthfulqa and missing:
+        print(missing, file=sys.stderr)
+    session = Session(engine, place, missing, home)
     with gr.Blocks(title="hallulab", analytics_enabled=False, delete_cache=(600, KEEP_FILES_S)) as app:
         gr.HTML(LEAD)
         with gr.Tab("Ask", id="ask"):
@@ -57,12 +64,11 @@ def build_app(engine: Engine, *, truthfulqa: str | None = None) -> gr.Blocks:
     return app.queue(max_size=MAX_WAITING)
 
 
-def serve() -> None:
-    """Serve the page where gradio's environment says, on loopback by default."""
+def serve(preset: Preset, *, truthfulqa: str | None, home: Path) -> None:
+    """Serve `build_app` on this world where gradio's environment says, on loopback by default."""
     # gradio asks its makers about versions and usage otherwise; the page needs no network
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     quiet_libraries()
-    engine = Engine(load_preset(os.environ.get("HALLULAB_PRESET", DEFAULT_PRESET)))
-    build_app(engine, truthfulqa=os.environ.get("HALLULAB_TRUTHFULQA")).launch(
+    build_app(Engine(preset), truthfulqa=truthfulqa, home=home).launch(
         theme=theme(), css=CSS, max_file_size=MAX_UPLOAD, ssr_mode=False, footer_links=["api", "settings"]
     )

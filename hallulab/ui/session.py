@@ -1,6 +1,7 @@
 """What all tabs of one running app share. Nothing of a visitor is kept here: that is `gr.State`."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from hallulab.engine.core import Engine
 
@@ -10,8 +11,12 @@ DEVICE = "device"
 
 @dataclass(frozen=True)
 class Session:
-    """The engine behind the page, and the question set it was given."""
+    """The engine behind the page, and what else the app was started with."""
 
     engine: Engine
     truthfulqa: str | None = None
-    """path of TruthfulQA's CSV; without it its questions are not offered"""
+    """where TruthfulQA is read from; without it its questions are not offered"""
+    truthfulqa_missing: str = ""
+    """why they are not offered, as a sentence"""
+    home: Path | None = None
+    """folder of runs that the page may show"""

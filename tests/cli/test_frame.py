@@ -9,7 +9,7 @@ from PIL import Image
 
 from hallulab.models.caption_tokenizer import learn_caption_tokenizer
 from hallulab.models.clip import build_clip, save_clip
-from hallulab.scoring.pictures import PictureFrame
+from hallulab.scoring.picture_frames import PictureFrame
 from tests.tiny_world import CAPTIONS, CLIP_SIZE
 
 

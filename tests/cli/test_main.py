@@ -11,7 +11,7 @@ from hallulab.errors import HallulabError, RefusedInputError
 COMMANDS = (
     "ask", "paint", "coins", "report", "frame", "score", "frame-table", "detectors", "bounds", "construct", "facts",
     "iiv",
-    "grade", "targets", "post-train", "train", "sweep", "bars", "examples", "doctor",
+    "grade", "check-rules", "observation-1", "targets", "post-train", "train", "sweep", "bars", "examples", "doctor",
 )  # fmt: skip
 
 

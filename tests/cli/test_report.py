@@ -48,8 +48,8 @@ def test_a_line_for_another_kind_of_run_is_refused(tmp_path):
     (tmp_path / "facts-x.jsonl").write_text("{}\n")
     with pytest.raises(RefusedInputError, match="expected --delta or --hdr-mass for a coin run"):
         report(tmp_path, delta=0.3)
+    (tmp_path / "coins-x.jsonl").write_text("{}\n")
     with pytest.raises(RefusedInputError, match="got both"):
-        (tmp_path / "coins-x.jsonl").write_text("{}\n")
         report(tmp_path, delta=0.3, hdr_mass=0.9)
 
 

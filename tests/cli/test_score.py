@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from hallulab.densities.feature_frame import FrameSettings
-from hallulab.scoring.pictures import PictureFrame
+from hallulab.scoring.picture_frames import PictureFrame
 
 
 @pytest.fixture

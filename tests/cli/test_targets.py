@@ -14,8 +14,14 @@ def test_a_small_run_says_what_the_prompt_changes_and_can_be_reported(in_the_sma
     assert [row["prompt"] for row in found["behaviour"]] == ["plain", "other sentence", "t = 0", "t = 0.9"]
     assert found["target_alone"][0]["n"] == 5
     assert {row["policy"] for row in found["grading"]} == {"as_given", "by_confidence"}
+    assert [(point["stated_target"], point["model"]) for point in found["stated_audit"]] == [
+        (0, "base"),
+        (0.9, "base"),
+    ]
+    assert found["target_alone"][0]["spoke"]["p_holm"] >= found["target_alone"][0]["spoke"]["p_value"]
     shown = run("targets", *few).out
     assert "What the prompt changes" in shown
+    assert "Told t, is at least the share t of what it answers right?" in shown
     run("report", tmp_path)
     assert "of 1 checkpoints answer less when the stated target rises from 0 to 0.9" in (
         tmp_path / "report.html"

@@ -49,6 +49,10 @@ def test_a_folder_becomes_checkpoints(run, folder, tmp_path, tiny_preset):
         with_unet(base, load_unet(str(path)))
         assert checkpoint["sha256"] == folder_sha256(path)
         assert checkpoint["train_loss"] > 0
+        state = load_file(checkpoint["state"])
+        n_weights = sum(tensor.numel() for name, tensor in state.items() if name.startswith("weight/"))
+        # weight, average and two moments of four bytes each, and a header
+        assert 16 * n_weights < checkpoint["state_bytes"] == Path(checkpoint["state"]).stat().st_size
         assert check_card(path) == []
         lines = (path / "losses.jsonl").read_text().splitlines()
         assert [json.loads(line)["step"] for line in lines] == [checkpoint["step"]]
@@ -77,6 +81,9 @@ def test_a_person_reads_steps_losses_and_folders(run, folder, tmp_path):
     )
     assert lines[1].split()[:3] == ["step", "training", "loss"]
     assert lines[3].split()[0] == "3"
+    assert lines[4].strip().startswith("the optimiser's state after each of them: ")
+    assert lines[4].endswith(f" MB in {tmp_path / 'run' / 'training' / 'state'}")
+    assert lines[5].split()[:4] == ["use", "them:", "--unets", str(tmp_path / "run")]
 
 
 def test_drawings_and_another_start(run, tmp_path):
@@ -123,6 +130,16 @@ def test_unusable_images_are_skipped_when_asked(run, folder, tmp_path):
             "expected a folder of images or the name of a data set such as huggan/AFHQ",
         ),
         (["--preset", "large"], "unknown preset 'large': use one of small-world, paper"),
+        (["--drawings", "3"], "expected a number of drawings for pet-faces alone, got 3 for"),
+        (["--data", "pet-faces", "--drawings", "0"], "expected 1 to 1,000,000 drawings, got 0"),
+        (["--data", "pet-faces", "--skip-unusable"], "no wish to skip unusable images for pet-faces"),
+        (["--data", "pet-faces", "--state", "cat"], "no states and no captions for pet-faces"),
+        (["--data", " "], "expected a folder or the name of a data set for --data, got an empty one"),
+        (["--caption-dropout", "1"], "expected a caption dropout of at least 0 and below 1, got 1.0"),
+        (["--learning-rate", "inf"], "learning rate above 0, got inf"),
+        (["--ema-decay", "1"], "EMA decay of at least 0, which means none, and below 1, got 1.0"),
+        (["--seed", "-1"], "--seed"),
+        (["--seed", "99999999999"], "expected a seed from 0 to 2147483647, got 99999999999"),
     ],
 )
 def test_wrong_input_is_refused_in_one_line(run, folder, tmp_path, arguments, words):

@@ -8,7 +8,7 @@ import pytest
 from hallulab.densities.feature_frame import FeatureFrame, FrameSettings
 from hallulab.densities.resplits import resplit_coverage
 from hallulab.errors import RefusedInputError
-from hallulab.scoring.pictures import PictureFrame
+from hallulab.scoring.picture_frames import PictureFrame
 
 SHIPPED = Path(__file__).parents[2] / "checkpoints" / "clip-mini-pet-frame"
 N_RESPLITS = 200

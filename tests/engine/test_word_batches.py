@@ -6,25 +6,14 @@ import pytest
 import torch
 from transformers import GenerationConfig, Qwen2Config
 
-from hallulab.engine import word_batches, words
+from hallulab.engine import word_batches
 from hallulab.engine.word_batches import answer_batches, fitting_batch_size
 from hallulab.engine.words import GenerationSettings, generate_answers
 from hallulab.errors import RefusedInputError
-from hallulab.models.qwen import LoadedQwen, load_qwen
-from tests.tiny_world import write_words
+from hallulab.models.qwen import LoadedQwen
 
 PROMPTS = ["What is a good pet for a small flat?", "Hi", "How do you spell bako?", "Hi", "?", "word " * 40]
 SETTINGS = GenerationSettings(12, temperature=0.7, top_p=0.9)
-
-
-@pytest.fixture(scope="module")
-def qwen(tmp_path_factory: pytest.TempPathFactory) -> LoadedQwen:
-    folder = tmp_path_factory.mktemp("words")
-    write_words(folder)
-    loaded = load_qwen(folder / "qwen-tiny", dtype=torch.float32, device="cpu")
-    with torch.no_grad():  # sharper than random weights are, so that settings matter and some answers end
-        loaded.model.model.norm.weight.mul_(6)
-    return loaded
 
 
 @pytest.mark.parametrize("as_chat", [True, False])
@@ -38,23 +27,6 @@ def test_answers_are_those_of_one_at_a_time(qwen: LoadedQwen, batch_size: int | 
     for place, (prompt, seed) in enumerate(zip(PROMPTS, seeds, strict=True)):
         (alone,) = generate_answers(qwen, [prompt], [seed], SETTINGS, as_chat=as_chat)
         assert answers[place].token_ids == alone.token_ids
-
-
-@pytest.mark.parametrize("at_once", [1, 24, 60])
-def test_prompts_read_in_parts_are_answered_as_one_at_a_time(
-    qwen: LoadedQwen, monkeypatch: pytest.MonkeyPatch, at_once: int
-):
-    monkeypatch.setattr(words, "TOKENS_READ_AT_ONCE", at_once)
-    lengths = [2, 2, 2, 4, 8, 30]
-    parts = [lengths[part] for part in words._like_lengths(lengths)]
-    assert [length for part in parts for length in part] == lengths
-    assert all(len(part) == 1 or len(part) * part[-1] <= at_once for part in parts)
-    assert len(parts) == {1: 6, 24: 3, 60: 2}[at_once]
-    together = generate_answers(qwen, PROMPTS, [7] * 6, SETTINGS)
-    for prompt, answer in zip(PROMPTS, together, strict=True):
-        (alone,) = generate_answers(qwen, [prompt], [7], SETTINGS)
-        assert answer.token_ids == alone.token_ids
-        assert answer.token_probabilities == pytest.approx(alone.token_probabilities, abs=1e-5)
 
 
 def test_short_prompts_come_first(qwen: LoadedQwen):

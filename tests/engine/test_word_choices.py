@@ -7,23 +7,13 @@ import pytest
 import torch
 
 from hallulab.engine.word_choices import read_tokens, token_choices, token_ids_of
-from hallulab.engine.words import AnswerBuilder, GenerationSettings, log_likelihoods, stream_answers
+from hallulab.engine.word_likelihoods import log_likelihoods
+from hallulab.engine.words import AnswerBuilder, GenerationSettings, stream_answers
 from hallulab.errors import RefusedInputError
-from hallulab.models.qwen import LoadedQwen, load_qwen
-from tests.tiny_world import write_words
+from hallulab.models.qwen import LoadedQwen
 
 QUESTION = "What is a good pet?"
 SETTINGS = GenerationSettings(12, temperature=0.7, top_p=0.9)
-
-
-@pytest.fixture(scope="module")
-def qwen(tmp_path_factory: pytest.TempPathFactory) -> LoadedQwen:
-    folder = tmp_path_factory.mktemp("words")
-    write_words(folder)
-    loaded = load_qwen(folder / "qwen-tiny", dtype=torch.float32, device="cpu")
-    with torch.no_grad():  # sharper than random weights are, so that truncation matters
-        loaded.model.model.norm.weight.mul_(6)
-    return loaded
 
 
 def written(qwen: LoadedQwen, seed: int, begun: tuple[int, ...] = (), settings=SETTINGS):

@@ -1,4 +1,4 @@
-"""Writing and scoring answers: seeds, batches, warping, stopping, likelihoods against slow twins."""
+"""Writing answers: seeds, batches, stopping, against transformers and against one at a time."""
 
 import copy
 
@@ -6,34 +6,20 @@ import numpy as np
 import pytest
 import torch
 from transformers import GenerationConfig
-from transformers.generation.logits_process import TopPLogitsWarper
 
 from hallulab.engine.words import (
     AnswerBuilder,
     GenerationSettings,
-    QuickTopP,
     TokenStep,
     _Writer,
     generate_answers,
-    log_likelihoods,
     stream_answers,
 )
 from hallulab.errors import RefusedInputError
-from hallulab.models.qwen import LoadedQwen, load_qwen
-from tests.tiny_world import write_words
+from hallulab.models.qwen import LoadedQwen
 
 PROMPTS = ["Hi", "What is a good pet for a small flat?", "How do you spell bako?\nHint: it is short", "?"] * 2
 PLAIN = GenerationSettings(max_new_tokens=12)
-
-
-@pytest.fixture(scope="module")
-def qwen(tmp_path_factory: pytest.TempPathFactory) -> LoadedQwen:
-    folder = tmp_path_factory.mktemp("words")
-    write_words(folder)
-    loaded = load_qwen(folder / "qwen-tiny", dtype=torch.float32, device="cpu")
-    with torch.no_grad():  # sharper than random weights are, so that settings matter and some answers end
-        loaded.model.model.norm.weight.mul_(6)
-    return loaded
 
 
 @pytest.mark.parametrize(
@@ -97,16 +83,6 @@ def test_top_k_and_top_p_leave_only_likely_tokens(qwen: LoadedQwen):
     assert {answer.token_ids[0] for answer in one} == {order[0]}
 
 
-@pytest.mark.parametrize("top_p", [0.01, 0.5, 0.9, 0.999])
-@pytest.mark.parametrize(("n_tokens", "spread"), [(300, 0.1), (300, 4.0), (2048, 6.0), (40, 3.0)])
-def test_the_nucleus_is_that_of_transformers(top_p: float, n_tokens: int, spread: float):
-    logits = spread * torch.randn(50, n_tokens, generator=torch.Generator().manual_seed(0))
-    no_ids = torch.empty(50, 0, dtype=torch.long)
-    expected = TopPLogitsWarper(top_p)(no_ids, logits)  # type: ignore[arg-type]
-    assert torch.equal(QuickTopP(top_p)(no_ids, logits), expected)
-    assert bool(torch.isfinite(expected).any(-1).all())
-
-
 def test_closing_the_stream_stops_the_model_within_a_token(qwen: LoadedQwen):
     calls = []
     counted = copy.copy(qwen.model)
@@ -151,63 +127,9 @@ def test_a_character_of_several_tokens_appears_when_it_is_whole(qwen: LoadedQwen
     assert [writer.step(0, token, 1.0).text for token in ids] == ["a", "", "π", "b"]
 
 
-def test_log_likelihood_is_the_sum_over_answer_tokens_and_the_end(qwen: LoadedQwen):
-    answers = ["A cat.", "A goldfish, because it is calm.", "Zzz"]
-    scores = log_likelihoods(qwen, PROMPTS[:3], answers)
-    for prompt, answer, score in zip(PROMPTS[:3], answers, scores, strict=True):
-        prompt_ids = qwen.chat_ids(prompt)
-        answer_ids = [*qwen.tokenizer(answer)["input_ids"], qwen.end_token_ids[0]]
-        with torch.inference_mode():
-            logits = qwen.model(input_ids=torch.tensor([prompt_ids + answer_ids])).logits[0]
-        slow = sum(
-            float(logits[len(prompt_ids) + place - 1].log_softmax(-1)[token])
-            for place, token in enumerate(answer_ids)
-        )
-        assert score == pytest.approx(slow, abs=1e-3)
-
-
-def test_equal_pairs_get_equal_numbers_wherever_they_stand(qwen: LoadedQwen):
-    prompts = ["Hi", PROMPTS[1], "Hi", "?"]
-    scores = log_likelihoods(qwen, prompts, ["A cat."] * 4)
-    assert scores[0] == scores[2]
-    assert scores[0] == pytest.approx(log_likelihoods(qwen, ["Hi"], ["A cat."])[0], abs=1e-4)
-    assert log_likelihoods(qwen, [], []).shape == (0,)
-
-
-def test_a_prompt_is_read_once_for_all_its_answers(qwen: LoadedQwen):
-    sizes = []
-    watched = copy.copy(qwen.model)
-    watched.forward = lambda **inputs: sizes.append(inputs["input_ids"].shape) or qwen.model(**inputs)
-    answers = ["A cat.", "A dog.", "A very calm goldfish.", ""]
-    scores = log_likelihoods(
-        LoadedQwen(watched, qwen.tokenizer, "watched", ""), [PROMPTS[0]] * 3 + [PROMPTS[1]], answers
-    )
-    (n_prompts, _), (n_answers, _) = sizes
-    assert (n_prompts, n_answers) == (2, 4)
-    for prompt, answer, score in zip([PROMPTS[0]] * 3 + [PROMPTS[1]], answers, scores, strict=True):
-        assert score == pytest.approx(log_likelihoods(qwen, [prompt], [answer])[0], abs=1e-4)
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"max_new_tokens": 0}, "expected max_new_tokens of at least 1, got 0"),
-        ({"temperature": -0.1}, "expected temperature from 0 to 5, got -0.1"),
-        ({"temperature": float("nan")}, "expected temperature from 0 to 5, got nan"),
-        ({"top_p": 0}, "expected top_p above 0 and at most 1, got 0"),
-        ({"top_k": -1}, "expected top_k of at least 0, got -1"),
-    ],
-)
-def test_settings_out_of_range_are_refused(changes: dict, words: str):
-    with pytest.raises(RefusedInputError, match=words):
-        GenerationSettings(**changes)
-
-
 def test_a_prompt_longer_than_the_context_is_refused(qwen: LoadedQwen):
     with pytest.raises(RefusedInputError, match="qwen-tiny reads at most 248: ask something shorter"):
         next(stream_answers(qwen, ["word " * 300], [0], PLAIN))
-    with pytest.raises(RefusedInputError, match="question and answer are .* tokens long"):
-        log_likelihoods(qwen, ["Hi"], ["word " * 300])
 
 
 def test_a_prompt_that_plays_a_role_of_its_own_is_refused(qwen: LoadedQwen):

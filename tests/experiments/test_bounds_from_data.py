@@ -11,7 +11,7 @@ from hallulab.experiments.bounds_from_data import (
     held_out_means,
     read_means,
 )
-from hallulab.scoring.pictures import PictureFrame
+from hallulab.scoring.picture_frames import PictureFrame
 from hallulab.theory.lower_bounds import MeanSetting, conditional_bound, paper_bound
 from hallulab.theory.mean_laws import GaussianMean
 

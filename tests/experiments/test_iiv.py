@@ -9,7 +9,7 @@ from sklearn.metrics import brier_score_loss, log_loss
 from hallulab.data.candidate_answers import candidate_questions
 from hallulab.engine.core import Engine
 from hallulab.engine.presets import load_preset
-from hallulab.engine.words import log_likelihoods
+from hallulab.engine.word_likelihoods import log_likelihoods
 from hallulab.errors import RefusedInputError
 from hallulab.experiments.iiv import (
     CandidateScores,

@@ -35,7 +35,9 @@ from hallulab.experiments.pictures_sweep_summary import (
     summarise,
 )
 from hallulab.records import RecordFile
-from hallulab.scoring.pictures import frame_of, paint, read_recipe
+from hallulab.scoring.given_pictures import open_given
+from hallulab.scoring.picture_frames import frame_of
+from hallulab.scoring.pictures_rate import GrowingSettings, paint_growing
 from hallulab.theory.diversity import cosine_diversity
 from hallulab.theory.intervals import wilson_interval
 
@@ -94,7 +96,7 @@ def test_one_record_and_one_png_per_image(whole):
     ]
     for record in run.images:
         assert record["inside"] == (record["margin_nats"] > 0)
-        recipe = read_recipe(whole / record["path"])
+        recipe = json.loads(open_given(whole / record["path"]).text)
         for key in ("prompt", "checkpoint", "seed", "margin_nats"):
             assert recipe[key] == record[key]
     assert len(list(whole.rglob("*.png"))) == len(run.images) == 36
@@ -107,10 +109,11 @@ def test_an_image_is_the_one_that_paint_gives(whole, engine):
     settings = PaintSettings(
         n_images=1, seed=50_003, steps=3, size=32, guidance=engine.preset.pictures.guidance
     )
-    *_, last = paint(engine, record["prompt"], settings, checkpoint="step-10")
+    *_, last = paint_growing(engine, record["prompt"], GrowingSettings(settings), checkpoint="step-10")
+    shown = last.result.shown
     ours = np.asarray(Image.open(whole / record["path"]), dtype=int)
-    assert np.abs(ours - np.asarray(last.result.images[0], dtype=int)).mean() <= 1
-    assert record["x0_variance"]["5"] == pytest.approx(last.result.x0_variances[0], rel=1e-3)
+    assert np.abs(ours - np.asarray(shown.images[0], dtype=int)).mean() <= 1
+    assert record["x0_variance"]["5"] == pytest.approx(shown.x0_variances[0], rel=1e-3)
 
 
 def test_a_cell_measures_what_its_images_show(whole, engine):

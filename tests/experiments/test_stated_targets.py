@@ -7,7 +7,8 @@ from hallulab.data.birthday_questions import same_answer
 from hallulab.data.target_prompts import OTHER_SENTENCE, targeted_prompt
 from hallulab.engine.core import Engine
 from hallulab.engine.presets import load_preset
-from hallulab.engine.words import GenerationSettings, generate_answers, log_likelihoods
+from hallulab.engine.word_likelihoods import log_likelihoods
+from hallulab.engine.words import GenerationSettings, generate_answers
 from hallulab.errors import RefusedInputError
 from hallulab.experiments.stated_targets import (
     CONTROL,
@@ -26,6 +27,7 @@ from hallulab.experiments.stated_targets_summary import (
     dose_table,
     frequency_table,
     grading_table,
+    stated_audit,
 )
 from hallulab.records import RecordFile
 
@@ -138,6 +140,14 @@ def test_a_model_that_heeds_the_target_is_seen_to():
     [dose] = dose_table(result)
     assert (dose.spoke.mean, dose.same_text, dose.n) == (-0.5, 20, 40)
     assert dose.spoke.p_value < 0.01
+    assert dose.p_holm == dose.spoke.p_value  # one checkpoint
+    # four tests in the table: three against plain … two of them against the control as well
+    assert rows["t = 0.9"].change_p_holm >= rows["t = 0.9"].spoke_change.p_value
+    assert rows["t = 0.9"].change_p_holm < 0.01
+    assert (rows[PLAIN].change_p_holm, rows["t = 0"].beyond_p_holm) == (None, 1)
+    audited = {point.target: point for point in stated_audit(result)}
+    assert (audited[0.9].accuracy.value, audited[0.9].answered.value) == (1, 0.5)
+    assert audited[0.0].accuracy.value == 0.5
 
 
 def test_a_model_that_any_sentence_silences_does_not_heed_the_target():
@@ -156,6 +166,8 @@ def test_plain_answers_are_graded_at_every_target_under_both_policies():
     assert table[0.9, "as_given"].summary.score.mean == -4
     assert table[0.9, "by_confidence"].summary.score.mean == 0.5
     assert table[0.9, "by_confidence"].summary.hallucination_rate.value == 0
+    assert {row.standing.rank for row in table.values()} == {1}  # one checkpoint
+    assert table[0.9, "as_given"].own_threshold.score == 0.5
     by_category = frequency_table(result)
     assert sum(sum(row.summary.n_by_grade.values()) for row in by_category) == 40
     assert by_category[0].category == "never mentioned"

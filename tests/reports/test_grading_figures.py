@@ -6,13 +6,17 @@ from hallulab.reports.grading_figures import (
     audit_chart,
     audit_figure,
     expected_points_figure,
+    observation_1_chart,
     risk_coverage_figure,
     score_chart,
     score_curve_figure,
+    scores_chart,
     target_name,
 )
 from hallulab.scoring.answer_file import EXAMPLE_ANSWERS, GivenAnswer, read_answers
-from hallulab.scoring.grading import LABELLED_TARGETS, audit, grade_all, regrade, score_curve
+from hallulab.scoring.graded_answers import grade_all
+from hallulab.scoring.grading import LABELLED_TARGETS, regrade, score_curve
+from hallulab.scoring.grading_audit import audit_by_confidence
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +68,30 @@ def test_expected_points_cross_zero_at_the_target():
 
 
 def test_the_audit_is_drawn_live_and_as_a_file(graded):
-    points = audit(graded)
+    points = audit_by_confidence(graded)
     assert list(trace(audit_figure(points), "right of the answered").y) == [p.accuracy.value for p in points]
     assert chart_svg(audit_chart(points)).startswith(b"<?xml")
+
+
+def test_several_who_answered_are_drawn_each_by_themselves(graded):
+    curve = score_curve(graded)
+    chart = scores_chart({"a": curve, "b": curve}, target=0.75)
+    assert [series.name for series in chart.series] == [
+        "a",
+        "a, 95 %",
+        "b",
+        "b, 95 %",
+        "always “I do not know”",
+    ]
+    assert list(chart.series[0].y) == curve.as_given.tolist()
+    assert chart_svg(chart).startswith(b"<?xml")
+
+
+def test_observation_1_is_drawn_from_what_was_enumerated():
+    chart = observation_1_chart()
+    by_name = {series.name: series for series in chart.series}
+    assert list(by_name["binary grading"].y) == [0.0]
+    assert "under 0 of 31,053 beliefs" in chart.caption
+    two = by_name["2 possible answers"]
+    assert two.y == pytest.approx([max(0.0, 2 * t - 1) ** 2 for t in two.x], abs=0.015)
+    assert list(two.y) == sorted(two.y)

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from hallulab.errors import RefusedInputError
-from hallulab.scoring.answer_file import EXAMPLE_ANSWERS, parse_answers, read_answers
+from hallulab.scoring.answer_file import EXAMPLE_ANSWERS, MAX_ANSWER_CHARACTERS, parse_answers, read_answers
 
 
 def line(**changes):
@@ -38,6 +38,11 @@ def test_fields_are_read_and_optional_ones_may_be_missing():
         (line(stated_target=1), "stated_target that is not from 0 to below 1, 1"),
         (line(id="0"), "id '0' for the second time"),
         ("[" * 100_000, "nested too deeply"),
+        (line(answer="half \ud800"), "answer with half a character"),
+        (line(id="\udfff"), "id with half a character"),
+        (line(model="\ud800"), "model with half a character"),
+        (line(incorrect_answers=["\ud800"]), "incorrect_answers with half a character"),
+        (line(answer="x" * (MAX_ANSWER_CHARACTERS + 1)), "answer of 50,001 characters, at most 50,000"),
     ],
 )
 def test_bad_lines_are_named_by_number_and_the_rest_is_read_when_asked(bad, words):
@@ -79,3 +84,9 @@ def test_the_shipped_example_is_read_whole():
     found = read_answers(EXAMPLE_ANSWERS)
     assert len(found.answers) == 200
     assert all(one.confidence is not None and one.correct_answers for one in found.answers)
+
+
+def test_whole_characters_beyond_the_first_plane_are_read():
+    found = parse_answers(line(answer="\ud83e\udd37 Paris"))  # one emoji, spelled by JSON as two halves
+    assert found.answers[0].answer == "🤷 Paris"
+    assert parse_answers(line(answer="x" * MAX_ANSWER_CHARACTERS)).answers

@@ -7,7 +7,7 @@ import pytest
 
 from hallulab.models.clip import LOCAL_DIR, load_clip
 from hallulab.scoring.genuine_neighbours import drawn_again, nearest_genuine
-from hallulab.scoring.pictures import PictureFrame
+from hallulab.scoring.picture_frames import PictureFrame
 
 CHECKPOINTS = Path(__file__).parents[2] / "checkpoints"
 FOLDER = CHECKPOINTS / "clip-mini-pet-frame"

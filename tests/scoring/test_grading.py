@@ -1,21 +1,10 @@
-import time
-
-import numpy as np
 import pytest
 
 from hallulab.errors import RefusedInputError
 from hallulab.scoring.answer_file import EXAMPLE_ANSWERS, GivenAnswer, read_answers
-from hallulab.scoring.grading import (
-    audit,
-    best_own_threshold,
-    grade_all,
-    labelled_risk_coverage,
-    rank_models,
-    reading,
-    regrade,
-    score_curve,
-    summarise,
-)
+from hallulab.scoring.graded_answers import grade_all
+from hallulab.scoring.grading import MIN_JUDGED, reading, regrade, score_curve, summarise
+from hallulab.theory.intervals import wilson_interval
 
 TEXTS = {"right": "It is Paris.", "wrong": "Rome.", "idk": "I do not know.", "empty": "", "odd": "Blue."}
 
@@ -76,7 +65,7 @@ def test_ungradable_alone_has_no_points_rather_than_none_of_them():
     assert found.as_given.score is None
     assert found.as_given.accuracy.value is None
     assert score_curve(answers(("odd", 0.5))) is None
-    assert best_own_threshold(answers(("odd", 0.5)), 0.5) is None
+    assert found.as_given.worth == "nothing to grade"
 
 
 @pytest.mark.parametrize("target", [1.0, -0.5, float("nan")])
@@ -99,50 +88,6 @@ def test_the_curve_is_regrading_at_every_target():
     assert score_curve(graded, (curve.break_even,)).as_given[0] == pytest.approx(0, abs=1e-9)
 
 
-def test_the_audit_tells_the_over_confident_from_who_keeps_its_word():
-    honest = answers(*[("right", 0.96)] * 40, *[("wrong", 0.3)] * 40)
-    assert [point.verdict for point in audit(honest, (0.5, 0.9))] == ["keeps its word", "keeps its word"]
-    boaster = answers(*[("right", 0.96)] * 40, *[("wrong", 0.96)] * 40)
-    assert [point.verdict for point in audit(boaster, (0.3, 0.5, 0.9))] == [
-        "keeps its word", "not decided", "over-confident",
-    ]  # fmt: skip
-    assert audit(answers(("wrong", 0.99)), (0.9,))[0].verdict == "too few answers"
-
-
-def test_stated_targets_are_audited_by_what_was_answered_under_each():
-    rows = [given("right", name=str(n), target=0.5) for n in range(12)]
-    rows += [given("wrong", name=str(n), target=0.9) for n in range(12)]
-    points = audit(grade_all(rows), policy="as_given")
-    assert [(point.target, point.accuracy.value, point.verdict) for point in points] == [
-        (0.5, 1.0, "keeps its word"), (0.9, 0.0, "over-confident"),
-    ]  # fmt: skip
-
-
-def test_risk_and_coverage_at_named_targets_by_hand():
-    found = labelled_risk_coverage(answers(*MIXED), (0.0, 0.5, 0.75, 0.9))
-    # five gradable questions: three answered, then two, then one, then none
-    assert (found.n, found.coverage) == (5, (3 / 5, 2 / 5, 1 / 5, 0.0))
-    assert found.risk == (pytest.approx(2 / 3), 1 / 2, 0.0, None)
-    assert labelled_risk_coverage(answers(("right", None))) is None
-
-
-def test_binary_grading_ranks_the_guesser_first_and_a_target_the_abstainer():
-    # guesser: 6 right, 4 wrong; abstainer: 5 right, 5 IDK. Binary 0.6 against 0.5; at t = 0.75: −0.6 against 0.5
-    guesser = [given("right" if n < 6 else "wrong", name=str(n), model="guesser") for n in range(10)]
-    abstainer = [given("right" if n < 5 else "idk", name=str(n), model="abstainer") for n in range(10)]
-    graded = grade_all(guesser + abstainer)
-    assert [(one.model, one.rank) for one in rank_models(graded, 0.0)] == [("guesser", 1), ("abstainer", 2)]
-    first, second = rank_models(graded, 0.75)
-    assert (first.model, second.model) == ("abstainer", "guesser")
-    assert second.below_first.mean == pytest.approx(1.1)
-    assert second.below_first.n == 10
-
-
-def test_equal_points_share_a_rank():
-    graded = grade_all([given("right", model="a"), given("right", model="b"), given("idk", model="c")])
-    assert [one.rank for one in rank_models(graded, 0.5)] == [1, 1, 3]
-
-
 @pytest.mark.parametrize(
     ("target", "words"),
     [(0, "binary"), (0.3, "brainstorming"), (0.5, "drafting"), (0.75, "assistive"), (0.89, "assistive"),
@@ -152,21 +97,82 @@ def test_a_target_reads_as_the_highest_use_that_it_reaches(target, words):
     assert words in reading(target)
 
 
-def test_some_hundred_answers_are_regraded_quickly():
-    shipped = read_answers(EXAMPLE_ANSWERS).answers
-    graded = grade_all(shipped * 2)
-    assert len(graded.answers) == 400
-    regrade(graded, 0.5)
-    spent = []
-    for target in np.linspace(0, 0.95, 10):
-        begun = time.perf_counter()
-        regrade(graded, float(target))
-        spent.append(time.perf_counter() - begun)
-    assert min(spent) < 0.1  # about 0.03 s where this was written, on a busy machine
-
-
 def test_withholding_is_what_a_summary_by_confidence_counts():
     graded = answers(*MIXED)
     by_confidence = summarise(graded, 0.75, "by_confidence")
     assert by_confidence.n_by_grade["abstained"] == 3
     assert by_confidence.hallucination_rate.value == 0
+
+
+def test_both_policies_are_compared_on_the_same_answers():
+    # 20 wrong answers say nothing of how sure they are, 5 right ones are given with 0.99: nothing is withheld
+    graded = answers(*[("wrong", None)] * 20, *[("right", 0.99)] * 5)
+    found = regrade(graded, 0.5)
+    assert found.as_given.score.mean == pytest.approx((5 - 20) / 25)
+    assert found.by_confidence.n_missing == 20
+    assert found.withholding.as_given.score.mean == found.withholding.by_confidence.score.mean == 1
+    assert (found.withholding.gain.mean, found.withholding.n_withheld) == (0, 0)
+
+
+def test_what_withholding_gains_is_what_the_withheld_answers_would_have_cost():
+    # at t = 0.75: withheld are one right answer (−1) and two wrong ones (+3 each), of five
+    graded = answers(("right", 0.5), ("wrong", 0.2), ("wrong", 0.7), ("right", 0.9), ("idk", None))
+    found = regrade(graded, 0.75).withholding
+    assert found.gain.mean == pytest.approx((3 + 3 - 1) / 5)
+    assert found.by_confidence.score.mean - found.as_given.score.mean == pytest.approx(found.gain.mean)
+    assert found.gain.interval.low < found.gain.mean < found.gain.interval.high
+
+
+def test_ungradable_answers_give_a_range():
+    graded = answers(*[("right", 0.9)] * 5, *[("odd", 0.9)] * 3, *[("odd", 0.2)] * 2)
+    found = regrade(graded, 0.5)
+    as_given, by_confidence = found.as_given.ungradable, found.by_confidence.ungradable
+    assert (as_given.n, as_given.score_if_wrong.mean) == (5, 0)
+    assert (as_given.score_if_abstained.mean, as_given.score_if_right.mean) == (0.5, 1)
+    assert (as_given.hallucination_rate_if_wrong, as_given.hallucination_rate_otherwise) == (0.5, 0)
+    # two of them would be withheld at t = 0.5, whatever they are
+    assert (by_confidence.n, by_confidence.score_if_wrong.mean) == (3, pytest.approx((5 - 3) / 10))
+    assert by_confidence.score_if_right.mean == pytest.approx(0.8)
+    assert regrade(answers(("right", 0.9)), 0.5).as_given.ungradable is None
+
+
+def test_answers_that_cannot_be_wrong_are_counted_and_give_no_verdict():
+    # 5 times Paris, else London, nothing listed as wrong: most could be wrong, and no verdict must say otherwise
+    graded = grade_all(
+        [
+            GivenAnswer(str(n), "?", "Paris" if n < 5 else "London", ("Paris",), ())
+            for n in range(2 * MIN_JUDGED)
+        ]
+    )
+    found = summarise(graded, 0.75)
+    assert found.n_never_wrong == 20
+    assert found.worth == "too few questions"  # 5 graded ones
+    closed = grade_all([one.given for one in graded.answers], others_are_wrong=True)
+    assert summarise(closed, 0.75).n_never_wrong == 0
+    assert summarise(closed, 0.75).worth == "worse than saying nothing"
+    many = grade_all(
+        [GivenAnswer(str(n), "?", "Paris" if n < 40 else "London", ("Paris",), ()) for n in range(80)]
+    )
+    assert summarise(many, 0.75).accuracy.value == 1
+    assert summarise(many, 0.75).worth == "the ungradable ones decide"
+
+
+def test_a_verdict_needs_questions_and_an_interval_that_does_not_collapse():
+    assert summarise(answers(("right", 0.9)), 0.95).worth == "too few questions"
+    assert summarise(answers(*[("right", 0.9)] * 20), 0.95).worth == "not told from saying nothing"
+    assert summarise(answers(*[("right", 0.9)] * 20), 0.0).worth == "better than saying nothing"
+    assert summarise(answers(*[("wrong", 0.9)] * 20), 0.5).worth == "worse than saying nothing"
+    assert summarise(answers(*[("wrong", 0.9)] * 20), 0.5).score.interval.high < 0
+
+
+def test_many_models_of_one_file_say_no_more_than_its_questions():
+    kinds = ["right"] * 12 + ["wrong"] * 12 + ["idk"] * 16
+    one = [given(kind, 0.9, name=str(n), model="0") for n, kind in enumerate(kinds)]
+    many = [given(kind, 0.9, name=str(n), model=str(m)) for n, kind in enumerate(kinds) for m in range(25)]
+    alone, pooled = summarise(grade_all(one), 0.5), summarise(grade_all(many), 0.5)
+    assert (alone.n_questions, pooled.n_questions) == (40, 40)
+    assert sum(pooled.n_by_grade.values()) == 1_000
+    for name in ("score", "answered", "accuracy", "hallucination_rate"):
+        ours, theirs = getattr(alone, name).interval, getattr(pooled, name).interval
+        assert (ours.low, ours.high) == (pytest.approx(theirs.low), pytest.approx(theirs.high))
+    assert alone.accuracy.interval.low == pytest.approx(wilson_interval(12, 24).low)

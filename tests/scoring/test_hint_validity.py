@@ -3,6 +3,7 @@
 import pytest
 
 from hallulab.data import nonsense
+from hallulab.scoring.grades import grade_answer
 from hallulab.scoring.hint_validity import abstains, keeps_to_hint, mentioned_share
 
 PET, PETS = "What is a good pet for a small flat?", ("a cat", "a goldfish")
@@ -52,16 +53,29 @@ def test_endings_and_small_words_do_not_count():
     assert mentioned_share("it is", "It is.") == 1.0  # nothing but small words: they all count
 
 
-@pytest.mark.parametrize(
-    "text", [*nonsense.ANSWERS, "I don't know.", "I’m not sure about that.", "As an AI, I have no pets."]
-)
+UNSURE = ["I have no idea.", "I'm unsure.", "IDK", "I cannot comment on that.", "I’m not sure about that."]
+SURE = ["A cat.", "I know it well: a cat.", "I don't know, maybe a cat.", "As an AI, I have no pets.", ""]
+
+
+@pytest.mark.parametrize("text", [*nonsense.ANSWERS, *UNSURE])
 def test_abstentions_are_recognised(text: str):
     assert abstains(text)
 
 
-@pytest.mark.parametrize("text", ["A cat.", "I know it well: a cat.", ""])
-def test_answers_are_not_abstentions(text: str):
+@pytest.mark.parametrize("text", SURE)
+def test_answers_and_guesses_are_not_abstentions(text: str):
     assert not abstains(text)
+
+
+@pytest.mark.parametrize("text", [*nonsense.ANSWERS, *UNSURE, *SURE])
+def test_the_rule_of_abstaining_is_the_one_that_grades(text: str):
+    assert abstains(text) == (grade_answer(text, ["an elephant"]).grade == "abstained")
+
+
+def test_a_guess_under_a_hint_keeps_to_it():
+    states = ("an old tortoise", "a red parrot")
+    assert keeps_to_hint("Which animal?", states, "a red parrot", "I am not sure, maybe a red parrot.")
+    assert not keeps_to_hint("Which animal?", states, "a red parrot", "I cannot comment on a red parrot.")
 
 
 def test_a_model_with_words_of_its_own_need_not_use_the_written_ones():

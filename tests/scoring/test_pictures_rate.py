@@ -1,6 +1,7 @@
 """Growing batches: the same images, an interval for every look, an end when decided; previews at a bounded cost."""
 
-import numpy as np
+from dataclasses import replace
+
 import pytest
 import torch
 from PIL import Image
@@ -11,13 +12,13 @@ from hallulab.engine.presets import load_preset
 from hallulab.errors import RefusedInputError
 from hallulab.scoring import picture_previews
 from hallulab.scoring.picture_previews import Previews, with_previews
-from hallulab.scoring.pictures import paint
 from hallulab.scoring.pictures_rate import GrowingSettings, batch_plan, paint_growing
 from hallulab.theory.confidence_sequences import anytime_interval
 from hallulab.theory.intervals import wilson_interval
+from tests.plain_painting import pixel_difference, plainly_painted
 
 PROMPT = "a cute pet animal"
-SETTINGS = PaintSettings(n_images=5, seed=11, steps=2, size=32)
+SETTINGS = PaintSettings(n_images=9, seed=11, steps=2, size=32)
 
 
 @pytest.fixture(scope="module")
@@ -26,28 +27,34 @@ def engine(tiny_preset) -> Engine:
 
 
 @pytest.mark.parametrize(
-    ("n", "largest", "small", "plan"),
+    ("n", "largest", "changes", "plan"),
     [
-        (16, 16, True, (1, 1, 2, 4, 8)),
-        (64, 16, True, (1, 1, 2, 4, 8, 16, 16, 16)),
-        (5, 2, True, (1, 1, 2, 1)),
-        (1, 16, True, (1,)),
-        (20, 16, False, (16, 4)),
+        (16, 16, {}, (4, 12)),
+        (64, 16, {}, (4, 12, 16, 16, 16)),
+        (64, 64, {}, (4, 12, 48)),
+        (5, 16, {}, (5,)),  # a rest of one is painted with the four
+        (8, 16, {}, (4, 4)),
+        (5, 2, {}, (2, 2, 1)),
+        (1, 16, {}, (1,)),
+        (20, 16, {"begins_small": False}, (16, 4)),
+        (30, 16, {"begins_small": False}, (16, 14)),
+        (32, 16, {"stop_when_decided": True}, (4, 4, 8, 16)),
+        (20, 16, {"stop_when_decided": True, "begins_small": False}, (4, 4, 12)),
     ],
 )
-def test_the_images_so_far_double(n, largest, small, plan):
-    assert batch_plan(PaintSettings(n_images=n, batch_size=largest), begins_small=small) == plan
+def test_the_batches_grow(n, largest, changes, plan):
+    paint = PaintSettings(n_images=n, batch_size=largest)
+    assert batch_plan(GrowingSettings(paint, **changes)) == plan
 
 
 def test_the_images_are_those_of_plain_painting(engine):
-    plain = list(paint(engine, PROMPT, SETTINGS))[-1].result
-    grown = list(paint_growing(engine, PROMPT, GrowingSettings(SETTINGS)))[-1].result
-    for one, other in zip(plain.images, grown.painted.images, strict=True):
-        assert np.abs(np.asarray(one, int) - np.asarray(other, int)).max() <= 1
-    assert plain.scores.n_outside == grown.painted.scores.n_outside
-    margins = [[v.margin_nats for v in scores.verdicts] for scores in (plain.scores, grown.painted.scores)]
-    assert margins[0] == pytest.approx(margins[1], abs=0.05)
-    assert [grown.painted.seed_of(k) for k in range(5)] == [11, 12, 13, 14, 15]
+    plain = plainly_painted(engine, PROMPT, SETTINGS)
+    *_, last = paint_growing(engine, PROMPT, GrowingSettings(SETTINGS))
+    shown = last.result.shown
+    for one, image, verdict in zip(plain, shown.images, shown.scores.verdicts, strict=True):
+        assert pixel_difference(one.image, image) <= 1
+        assert verdict.margin_nats == pytest.approx(one.verdict.margin_nats, abs=0.05)
+    assert [shown.seed_of(k) for k in range(9)] == list(range(11, 20))
 
 
 def test_a_number_fixed_before_gets_a_plain_interval_and_a_look_one_that_holds(engine):
@@ -56,24 +63,25 @@ def test_a_number_fixed_before_gets_a_plain_interval_and_a_look_one_that_holds(e
         for step in paint_growing(engine, PROMPT, GrowingSettings(SETTINGS))
         if step.result
     }
-    assert list(looks) == [1, 2, 4, 5]
-    n_outside = looks[4].painted.scores.n_outside
+    assert list(looks) == [4, 9]
+    n_outside = looks[4].shown.scores.n_outside
     assert looks[4].interval == anytime_interval(n_outside, 4)
-    assert looks[5].interval == wilson_interval(looks[5].painted.scores.n_outside, 5)
+    assert looks[9].interval == wilson_interval(looks[9].shown.scores.n_outside, 9)
     stopping = list(paint_growing(engine, PROMPT, GrowingSettings(SETTINGS, stop_when_decided=True)))[
         -1
     ].result
-    assert stopping.interval == anytime_interval(stopping.painted.scores.n_outside, stopping.n)
+    assert stopping.interval == anytime_interval(stopping.shown.scores.n_outside, stopping.n)
 
 
-def test_the_rate_is_decided_as_early_as_the_interval_allows(engine):
-    """Against a line of 0.01 one image outside is enough, (1/2) / 0.01 = 50 > 20; against 0.05 it takes two:
-    (1/2) / 0.05 = 10 < 20 and (1/3) / 0.05² = 133 > 20."""
-    for line, n in ((0.01, 1), (0.05, 2)):
-        settings = GrowingSettings(SETTINGS, stop_when_decided=True, line=line)
-        result = list(paint_growing(engine, PROMPT, settings, hdr_mass=0.01))[-1].result
-        assert result.painted.scores.n_outside == result.n == n
-        assert result.decided == "above"
+def test_the_rate_is_decided_at_the_first_look_that_allows_it(engine):
+    """At a tiny mass all are outside. n of n against a line l is decided once (1 / (n + 1)) / l^n > 20:
+    l = 0.3 at n = 4 (1/5 / 0.0081 = 24.7), l = 0.5 at n = 8 (2⁸ / 9 = 28.4, and 2⁴ / 5 = 3.2 is too little)."""
+    for line, n in ((0.3, 4), (0.5, 8)):
+        settings = GrowingSettings(replace(SETTINGS, n_images=16), stop_when_decided=True, line=line)
+        *_, last = paint_growing(engine, PROMPT, settings, hdr_mass=0.01)
+        assert last.result.shown.scores.n_outside == last.result.n == n
+        assert last.result.decided == "above"
+        assert not last.result.is_complete
 
 
 @pytest.mark.parametrize("changes", [{"line": 0}, {"line": 1}, {"confidence": 1.0}])
@@ -113,6 +121,6 @@ def test_a_preview_shows_every_image_of_the_batch_and_closing_closes_the_job(eng
         engine, None, paint_growing(engine, PROMPT, GrowingSettings(SETTINGS, begins_small=False))
     )
     preview = next(preview for _, preview in job if preview)
-    assert [picture.size for picture in preview] == [(32, 32)] * 5
+    assert [picture.size for picture in preview] == [(32, 32)] * 9
     job.close()
     assert engine.queue.holder is None

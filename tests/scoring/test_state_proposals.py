@@ -26,6 +26,11 @@ def test_abstentions_and_empty_answers_propose_nothing():
     assert propose_states(["I do not know."] * 50 + [""] * 10) == ()
 
 
+def test_no_way_of_abstaining_becomes_a_state():
+    answers = ["I have no idea."] * 40 + ["I cannot comment on that."] * 14 + ["A cat."] * 10
+    assert propose_states(answers) == ("A cat.",)
+
+
 def test_scattered_answers_propose_nothing():
     assert propose_states([f"answer{place} word{place}" for place in range(64)]) == ()
     assert propose_states([]) == ()

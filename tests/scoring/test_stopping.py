@@ -11,7 +11,6 @@ import pytest
 from hallulab.engine.core import Engine
 from hallulab.engine.pictures import PaintSettings
 from hallulab.engine.presets import load_preset
-from hallulab.scoring.pictures import paint
 from hallulab.scoring.pictures_rate import GrowingSettings, paint_growing
 from hallulab.scoring.time_machine import paint_at_all
 from hallulab.scoring.words import AskSettings, ask
@@ -21,12 +20,8 @@ from hallulab.scoring.words_rate import RateSettings, hallucination_rate
 from tests.tiny_world import write_world
 
 
-def painting(engine: Engine) -> Iterator[Any]:
-    return paint(engine, "a cute pet animal", PaintSettings(n_images=2, steps=2, size=32, batch_size=1))
-
-
 def growing(engine: Engine) -> Iterator[Any]:
-    settings = PaintSettings(n_images=2, steps=2, size=32)
+    settings = PaintSettings(n_images=2, steps=2, size=32, batch_size=1)
     return paint_growing(engine, "a cute pet animal", GrowingSettings(settings))
 
 
@@ -52,13 +47,13 @@ def proposing(engine: Engine) -> Iterator[Any]:
     return propose(engine, AskSettings("What should I have for breakfast?"))
 
 
-JOBS = pytest.mark.parametrize("job", [asking, painting, growing, travelling, rating, comparing, proposing])
+JOBS = pytest.mark.parametrize("job", [asking, growing, travelling, rating, comparing, proposing])
 
 
 @pytest.fixture(scope="module")
 def preset(tmp_path_factory: pytest.TempPathFactory):
     world: Path = write_world(tmp_path_factory.mktemp("world"))
-    # without a frame `paint` gives images and the reason for having no verdict
+    # without a frame painting gives images and the reason for having no verdict
     world.write_text(world.read_text().replace('"./frame"', '""'))
     return load_preset(str(world))
 

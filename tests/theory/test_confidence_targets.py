@@ -1,21 +1,17 @@
-import itertools
 import math
 
 import numpy as np
 import pytest
 
 from hallulab.errors import RefusedInputError
-from hallulab.theory.bootstrap import bootstrap_interval
 from hallulab.theory.confidence_targets import (
-    abstaining_is_optimal,
-    believed_points,
     best_threshold,
-    binary_graders,
     expected_points,
-    mean_bands,
     penalty,
+    percent_text,
     points,
     risk_coverage,
+    target_text,
 )
 
 
@@ -54,45 +50,6 @@ def test_answering_pays_exactly_above_the_target():
     assert (expected_points(p, 0) >= 0).all()
     with pytest.raises(RefusedInputError, match="confidences from 0 to 1"):
         expected_points([1.2], 0.5)
-
-
-def beliefs(n_graders, steps=4):
-    """Every distribution over graders on a grid of quarters."""
-    for cuts in itertools.combinations(range(steps + n_graders - 1), n_graders - 1):
-        edges = (-1, *cuts, steps + n_graders - 1)
-        yield [(b - a - 1) / steps for a, b in itertools.pairwise(edges)]
-
-
-@pytest.mark.parametrize(("n_answers", "n_abstentions"), [(1, 1), (2, 1), (3, 1), (2, 2), (3, 2)])
-def test_observation_1_abstaining_is_never_optimal_under_binary_graders(n_answers, n_abstentions):
-    graders = binary_graders(n_answers + n_abstentions, n_abstentions)
-    assert len(graders) == 2**n_answers - 1
-    assert not graders[:, -n_abstentions:].any()
-    assert len(np.unique(graders, axis=0)) == len(graders)
-    every = np.array(list(beliefs(len(graders))))
-    expected = believed_points(graders, every, 0.0, n_abstentions)
-    assert not abstaining_is_optimal(expected, n_abstentions).any()
-
-
-def test_under_a_target_abstaining_is_optimal_exactly_when_no_answer_is_right_more_often():
-    graders = binary_graders(4, 1)
-    every = np.array(list(beliefs(len(graders))))
-    chance = every @ graders[:, :-1]
-    # of three answers one is always right in at least a third: at t = 0.3 abstaining never is
-    assert not abstaining_is_optimal(believed_points(graders, every, 0.3)).any()
-    for target in (0.5, 0.6, 0.9):
-        expected = believed_points(graders, every, target)
-        is_optimal = abstaining_is_optimal(expected)
-        assert (is_optimal == (chance.max(axis=1) <= target + 1e-12)).all()
-        assert 0 < is_optimal.sum() < len(is_optimal)
-
-
-def test_graders_and_beliefs_that_are_none_are_refused():
-    for n_responses, n_abstentions in ((1, 1), (3, 0), (13, 1)):
-        with pytest.raises(RefusedInputError, match="at least one answer and one abstention"):
-            binary_graders(n_responses, n_abstentions)
-    with pytest.raises(RefusedInputError, match="a probability for each of 3 graders"):
-        believed_points(binary_graders(3), [0.5, 0.6, 0.1])
 
 
 def test_risk_and_coverage_by_hand():
@@ -143,15 +100,8 @@ def test_true_confidences_have_their_best_threshold_near_the_target():
     assert best_threshold([], [], 0.5) is None
 
 
-def test_bands_are_the_bootstrap_intervals_of_each_row():
-    rows = rng(5).choice([1.0, 0.0, -3.0], size=(3, 120), p=[0.6, 0.3, 0.1])
-    mean, low, high = mean_bands(rows, rng=rng(6))
-    for place, row in enumerate(rows):
-        plain = bootstrap_interval(row, rng=rng(7), n_resamples=20_000)
-        assert plain is not None
-        width = row.std() / math.sqrt(120)
-        assert mean[place] == pytest.approx(plain.mean)
-        assert low[place] == pytest.approx(plain.interval.low, abs=0.25 * width)
-        assert high[place] == pytest.approx(plain.interval.high, abs=0.25 * width)
-    with pytest.raises(RefusedInputError, match="finite values"):
-        mean_bands(np.zeros((2, 0)), rng=rng())
+def test_a_target_below_1_is_never_written_as_1():
+    assert [target_text(t) for t in (0, 0.75, 1 / 3)] == ["0", "0.75", "0.333333"]
+    assert target_text(0.9999999999999999) == "0.9999999999999999"
+    assert percent_text(0.57) == "57"
+    assert percent_text(0.9999999999999999) == "99.99999999999999"

@@ -29,3 +29,11 @@ def test_refusals():
         holm([0.5, 1.1])
     with pytest.raises(RefusedInputError, match="p-values from 0 to 1"):
         holm([np.nan])
+
+
+def test_tests_that_are_not_at_hand_count_as_well():
+    # the two smallest of three: times 3, times 2, whatever the third may be
+    assert holm([0.01, 0.02], n_tests=3) == pytest.approx([0.03, 0.04])
+    assert holm([0.01, 0.02, 0.7])[:2] == pytest.approx([0.03, 0.04])
+    with pytest.raises(RefusedInputError, match="at least as many tests made"):
+        holm([0.1, 0.2], n_tests=1)

@@ -11,7 +11,7 @@ from hallulab.data.fauna import PETS, pet_blend
 from hallulab.densities.feature_frame import FrameSettings
 from hallulab.models.clip import load_clip
 from hallulab.records import check_card
-from hallulab.scoring.pictures import PictureFrame
+from hallulab.scoring.picture_frames import PictureFrame
 from hallulab.training import clip as clip_training
 from hallulab.training.clip import ClipTraining, contrastive_loss, train_clip
 from hallulab.training.resumable_loop import LoopSettings

@@ -262,16 +262,22 @@ def test_without_an_average_a_checkpoint_holds_the_weights(tune, tmp_path):
 
 
 def test_a_run_goes_on_from_the_state_of_any_checkpoint(tune, whole, tmp_path):
-    settings = replace(SETTINGS, keep_states=True)
-    tune("run", settings)
+    tune("run")
     states = tmp_path / "run" / "training" / "state"
     assert sorted(path.name for path in states.iterdir()) == [
         "last.safetensors", "step-0004.safetensors", "step-0012.safetensors",
     ]  # fmt: skip
     (states / "step-0004.safetensors").replace(states / "last.safetensors")
     assert steps_done(tmp_path / "run" / "training") == 4
-    tune("run", settings)
+    tune("run")
     assert_same_state(tmp_path / "run", whole)
+
+
+def test_the_last_state_alone_is_kept_when_asked(tune, tmp_path):
+    assert not UnetTuning.as_in_paper().keep_states  # ten states of a large model would fill a disk
+    unets = tune("run", replace(SETTINGS, keep_states=False))
+    assert [path.name for path in (tmp_path / "run" / "training" / "state").iterdir()] == ["last.safetensors"]
+    assert [unet.state for unet in unets] == [None, None]
 
 
 def test_a_run_holds_no_pickle(whole):

@@ -33,11 +33,28 @@ def paint(page: Page, n_images: int) -> None:
     page.get_by_role("button", name="Paint", exact=True).click()
 
 
+@one_look
+def test_the_tab_shows_what_fine_tuning_does_before_anything_is_painted(page):
+    open_tab(page, "Paint")
+    first = page.locator(".hl-first")
+    expect(first.locator(".hl-first-row")).to_have_count(5)
+    expect(first.locator("img")).to_have_count(40)
+    widths = first.locator("img").evaluate_all("images => images.map(image => image.naturalWidth)")
+    assert set(widths) == {64}
+    expect(first).to_contain_text("Base model8 of 8 hallucinate")
+    paint(page, 1)
+    expect(pill(page)).to_contain_text("of 1 image")
+    expect(first).to_have_count(0)
+
+
 def test_images_form_arrive_and_are_looked_at(page, tmp_path):
-    paint(page, 4)
+    paint(page, 8)
     expect(page.locator(".hl-forming img").first).to_be_visible()
-    expect(pill(page)).to_contain_text("of 4 images")
+    expect(pill(page)).to_contain_text("of 8 images")
     expect(page.locator(".hl-forming")).to_have_count(0)
+    page.get_by_label("number input for HDR mass").locator("visible=true").fill("0.8")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("20% fall outside their own region")).to_be_visible()
     page.locator("#paint-gallery .gallery-item button").nth(1).click()
     details = page.locator(".hl-details:visible")
     expect(details).to_contain_text("Image 2, seed 1")
@@ -51,11 +68,14 @@ def test_images_form_arrive_and_are_looked_at(page, tmp_path):
     kept = tmp_path / "kept.png"
     saved.value.save_as(kept)
     prompt_box(page).fill("something else")
+    page.get_by_label("number input for HDR mass").locator("visible=true").fill("0.95")
+    page.keyboard.press("Enter")
     page.get_by_role("button", name="Your own picture").click()
     page.locator("input[type=file]:not([webkitdirectory])").last.set_input_files(kept)
     expect(page.get_by_text("Painted here")).to_be_visible()
     expect(prompt_box(page)).to_have_value(PROMPT)
     expect(page.get_by_label("number input for Images (K)")).to_have_value("1")
+    expect(page.get_by_label("number input for HDR mass").locator("visible=true")).to_have_value("0.8")
     expect(page.get_by_label("Seed", exact=True).locator("visible=true")).to_have_value("1")
     expect(page.locator(".hl-details:visible").last).to_contain_text("Your picture")
     shoot(page, "paint-given")
@@ -89,6 +109,10 @@ def test_the_time_machine_moves_through_training(page):
     page.get_by_label("number input for Checkpoint").fill("0")
     page.keyboard.press("Enter")
     expect(pill(page)).to_contain_text("base: 2 of 2 hallucinate")
+    page.locator("#time-gallery .gallery-item button").nth(1).click()
+    details = page.locator(".hl-details:visible")
+    expect(details).to_contain_text("Image 2, seed 1")
+    expect(details.locator(".hl-nearest img")).to_have_count(4)
     shoot(page, "paint-time")
     assert fits_the_screen(page)
 
@@ -96,11 +120,14 @@ def test_the_time_machine_moves_through_training(page):
 @one_look
 def test_guided_sampling_keeps_what_is_inside(page):
     open_tab(page, "Paint")
-    page.get_by_role("button", name="Sampling").locator("visible=true").click()
-    page.get_by_role("radio", name="Keep only what is inside a region").check()
+    page.get_by_role("button", name="Guided by density").locator("visible=true").click()
+    page.get_by_role("radio", name="Keep the best of n").check()
+    page.get_by_label("number input for n:").fill("3")
+    page.keyboard.press("Enter")
     paint(page, 2)
-    expect(pill(page)).to_contain_text(re.compile(r"2 kept of \d painted"))
-    expect(page.get_by_text("None of the kept images hallucinates")).to_be_visible()
+    expect(pill(page)).to_contain_text("2 kept of 6 painted")
+    expect(page.get_by_text("on the same seeds:")).to_be_visible()
+    expect(page.get_by_text("3.0 images painted for each one kept")).to_be_visible()
 
 
 def test_every_new_endpoint_answers(client):

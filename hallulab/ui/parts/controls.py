@@ -15,6 +15,8 @@ from gradio.events import Dependency
 from hallulab.ui.parts.verdict import Wording
 
 DEFAULT_HDR_MASS = 0.9
+LEAST_MASS, MOST_MASS = 0.5, 0.99
+"""ends of the slider"""
 MAX_SEED = 2**31 - 1
 STOP_SETTLES_S = 0.5
 """gradio sends a cancel beside the Stop listener, not before it, and cancels by function: until it has arrived, a new
@@ -26,8 +28,8 @@ UNQUEUED: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_p
 def mass_slider(wording: Wording) -> gr.Slider:
     """The HDR mass, which re-decides without a model."""
     return gr.Slider(
-        0.5,
-        0.99,
+        LEAST_MASS,
+        MOST_MASS,
         DEFAULT_HDR_MASS,
         step=0.01,
         label=f"HDR mass: share of genuine {wording.things} inside",

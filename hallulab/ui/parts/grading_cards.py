@@ -6,21 +6,36 @@ from html import escape
 import numpy as np
 
 from hallulab.reports.figures import INSIDE, NEUTRAL, OUTSIDE
+from hallulab.reports.grading_words import (
+    AUDIT_HEADER,
+    AUDIT_NOTE,
+    audit_row,
+    bracket,
+    counted,
+    never_wrong_sentence,
+    p_value,
+    rank_sentence,
+    threshold_sentence,
+    ungradable_sentence,
+)
 from hallulab.reports.numbers import MISSING
 from hallulab.scoring.answer_file import BadLine
+from hallulab.scoring.graded_answers import GradedAnswers
 from hallulab.scoring.grades import RULES
 from hallulab.scoring.grading import (
     READINGS,
-    GradedAnswers,
-    GradeSummary,
     Rate,
     Regraded,
     RegradedAnswer,
-    audit,
+    Withholding,
+    Worth,
 )
+from hallulab.scoring.grading_audit import audit_as_stated, audit_by_confidence, best_own_thresholds
+from hallulab.scoring.grading_rank import Ranking, Standing
+from hallulab.theory.clustered_rates import ClusteredMean
+from hallulab.theory.confidence_targets import percent_text, target_text
 from hallulab.ui.parts.coin_tables import table_html
 from hallulab.ui.parts.density_cards import percent
-from hallulab.ui.parts.grading_rank import Answerer
 
 MAX_ROWS = 200
 MAX_MARKS = 400
@@ -31,16 +46,32 @@ SIGNS = {"correct": "✓", "wrong": "✕", "abstained": "–", "empty": "∅", "
 TONES = {"correct": "hl-correct", "wrong": "hl-mistake"}
 ALL, MISTAKES, WITHHELD, OTHERS = "all", "wrong", "withheld at t", "no answer or ungradable"
 FILTERS = (ALL, MISTAKES, WITHHELD, OTHERS)
+WORTHS: dict[Worth, tuple[str, str]] = {
+    "better than saying nothing": ("✓ Better than saying nothing", INSIDE),
+    "worse than saying nothing": ("✕ Worse than saying nothing", OUTSIDE),
+    "not told from saying nothing": ("? Not told from saying nothing", NEUTRAL),
+    "the ungradable ones decide": ("? The ungradable answers would decide", NEUTRAL),
+    "too few questions": ("? Too few questions for a verdict", NEUTRAL),
+    "nothing to grade": ("? Nothing to grade", NEUTRAL),
+}
+"""what a verdict is called, and its colour"""
+OTHERS_HELP = "tick “Any other answer is wrong” above the button and grade again"
 SCALE = " · ".join(f"{target:g} {name}" for target, name in READINGS.items())
 """what named targets suit, in one line"""
 
 
 def verdict_card(found: Regraded, answers: GradedAnswers) -> str:
-    """Whether answering beats saying nothing at t, what a mistake costs, and what withholding changes."""
-    text, tone = _decision(found.as_given)
+    """Whether answering beats saying nothing at t, what a mistake costs, and what withholding changes.
+
+    Args:
+        found: the answers of one who answered, at t.
+        answers: the same answers.
+    """
+    text, tone = WORTHS[found.as_given.worth]
+    asides = "".join(f'<p class="hl-note">{escape(aside)}</p>' for aside in _asides(found, answers))
     return (
         f'<div class="hl-card" role="status" style="--hl-tone:{tone}"><span class="hl-pill" style="--hl-tone:{tone}">'
-        f'{text}</span><p class="hl-sentence">{verdict_sentence(found, answers)}</p></div>'
+        f'{text}</span><p class="hl-sentence">{verdict_sentence(found, answers)}</p>{asides}</div>'
     )
 
 
@@ -52,40 +83,58 @@ def verdict_sentence(found: Regraded, answers: GradedAnswers) -> str:
     t = found.target
     costs = "nothing" if found.penalty == 0 else _points_word(found.penalty)
     wrong = _count(given.n_by_grade["wrong"], "is wrong", "are wrong")
-    graded = _count(given.answered.n, "graded answer", "graded answers")
     said = [
-        f"<b>At t = {t:g} ({found.reading.split(':')[0]}) a mistake costs {costs}.</b> Of {graded} {wrong}: "
-        f"{_signed(given.score.mean)} points a question ({_between(given)})."
+        f"<b>At t = {target_text(t)} ({found.reading.split(':')[0]}) a mistake costs {costs}.</b> Of "
+        f"{counted(given.answered.n, 'graded answer')} {wrong}: {_signed(given.score.mean)} points a question "
+        f"({_between(given.score)})."
     ]
-    withheld = found.by_confidence
-    if withheld is None or withheld.score is None:
+    if found.withholding is None:
         said.append("None of them says how sure it is, so nothing can be withheld.")
     elif t == 0:
         said.append(
             "Under binary grading guessing never hurts, so withholding an answer can only lose points."
         )
     else:
-        said.append(_withheld_sentence(found, withheld))
-        said.append(_audit_sentence(answers, t))
-    return " ".join(part for part in said if part)
+        said += [_withheld_sentence(found.withholding, t), _audit_sentence(answers, t)]
+    return " ".join(said)
 
 
-def _withheld_sentence(found: Regraded, withheld: GradeSummary) -> str:
-    """What withholding changes."""
-    n_withheld, sure = sum(row.is_withheld for row in found.rows), f"{100 * found.target:g} %"
-    if not n_withheld:
+def _withheld_sentence(known: Withholding, target: float) -> str:
+    """What withholding changes, on the answers that say how sure they are."""
+    sure, n = f"{percent_text(target)} %", known.n_withheld
+    if not n:
         return f"All of them are given with more than {sure} confidence, so nothing is withheld."
-    assert withheld.score is not None  # asked for only where there is one
-    before, after = found.as_given.hallucination_rate.value, withheld.hallucination_rate.value
+    before, after = known.as_given, known.by_confidence
+    if before.score is None or after.score is None:
+        return ""
     wrong = (
         ""
-        if before is None or after is None
-        else f", with {percent(after)} wrong instead of {percent(before)}"
+        if before.hallucination_rate.value is None or after.hallucination_rate.value is None
+        else f", with {percent(after.hallucination_rate.value)} wrong instead of "
+        f"{percent(before.hallucination_rate.value)}"
     )
     return (
-        f"Withhold the {n_withheld} it is at most {sure} sure of, and it is <b>{_signed(withheld.score.mean)}</b> "
-        f"({_between(withheld)}){wrong}."
+        f"Withhold the {n} it is at most {sure} sure of, and it is <b>{_signed(after.score.mean)}</b> instead of "
+        f"{_signed(before.score.mean)} (difference {_between(known.gain, of='')}){wrong}."
     )
+
+
+def _asides(found: Regraded, answers: GradedAnswers) -> list[str]:
+    """What else must be known to believe it: what is left out, and where these answers would do best."""
+    n_missing = found.by_confidence.n_missing if found.by_confidence else 0
+    missing = (
+        f"{counted(n_missing, 'answer')} without a confidence left out of what is withheld."
+        if n_missing
+        else ""
+    )
+    best = best_own_thresholds(answers, found.target, rng=np.random.default_rng(0)) if found.target else ()
+    asides = (
+        ungradable_sentence(found.as_given),
+        never_wrong_sentence(found.as_given, OTHERS_HELP),
+        missing,
+        *(threshold_sentence(one, found.target) for one in best),
+    )
+    return [aside for aside in asides if aside]
 
 
 def marks_html(found: Regraded) -> str:
@@ -123,33 +172,45 @@ def answers_table(found: Regraded, shown: str) -> str:
     )
 
 
-def rank_table(ways: Sequence[Answerer], target: float) -> str:
+def rank_table(ranking: Ranking) -> str:
     """Ways to answer by their points at t, with their rank under binary grading."""
     rows = [
-        [
-            escape(way.name),
-            f"<b>{way.binary_rank}.</b> {MISSING if way.binary is None else _signed(way.binary)}",
-            f"<b>{way.rank}.</b> {MISSING if way.at_target is None else _signed(way.at_target.mean)}"
-            + ("" if way.at_target is None else
-               f"<small>{_signed(way.at_target.interval.low)} to {_signed(way.at_target.interval.high)}, "
-               f"n = {way.at_target.n}</small>"),
-        ]
-        for way in ways
-    ]  # fmt: skip
-    header = ("who answers how", "rank under binary grading", f"rank at t = {target:g}")
-    return table_html(header, rows) + f'<p class="hl-note">{rank_sentence(ways, target)}</p>'
+        [escape(one.way.name), _standing_cell(one.binary), _standing_cell(one.at_target)]
+        for one in ranking.ways
+    ]
+    t = target_text(ranking.target)
+    note = (
+        f"{escape(rank_sentence(ranking))} {counted(ranking.n_questions, 'question')} in common. Behind: points a "
+        "question fewer than the first, with 95 % intervals; p corrected for all pairs (Holm)."
+    )
+    header = ("who answers how", "rank under binary grading", f"rank at t = {t}")
+    return table_html(header, rows) + f'<p class="hl-note">{note}</p>'
 
 
-def rank_sentence(ways: Sequence[Answerer], target: float) -> str:
-    """Whether the two gradings agree on the best way to answer."""
-    best = [way.name for way in ways if way.binary_rank == 1]
-    now = [way.name for way in ways if way.rank == 1]
-    leaders = " and ".join(f"“{escape(name)}”" for name in best[:2])
-    if target == 0:
-        return f"This is binary grading itself: {leaders} leads. It never rewards “I do not know”. Move t to see."
-    if set(best) & set(now):
-        return f"Both gradings put {leaders} first."
-    return f"Binary grading puts {leaders} first; at t = {target:g} it is “{escape(now[0])}”."
+def stated_table(answers: GradedAnswers) -> str:
+    """For answers to prompts that stated a target: is at least that share right? Nothing where none did."""
+    points = audit_as_stated(answers)
+    if not points:
+        return ""
+    rows = [[escape(cell) for cell in audit_row(point)] for point in points]
+    return (
+        "<h3>Told a target, does it keep to it?</h3>"
+        + table_html(AUDIT_HEADER, rows)
+        + f'<p class="hl-note">{escape(AUDIT_NOTE)}</p>'
+    )
+
+
+def _standing_cell(standing: Standing) -> str:
+    if standing.rank is None or standing.points is None:
+        return MISSING
+    below = standing.below_first
+    behind = (
+        ""
+        if below is None
+        else f"<small>{below.mean:.2f} behind {bracket(below.interval)}</small>"
+        f"<small>p = {p_value(standing.p_holm)}</small>"
+    )
+    return f"<b>{standing.rank}.</b> {_signed(standing.points)}{behind}"
 
 
 def bad_lines_note(bad: Sequence[BadLine], n_answers: int, name: str) -> str:
@@ -169,31 +230,20 @@ def bad_lines_note(bad: Sequence[BadLine], n_answers: int, name: str) -> str:
     )
 
 
-def _decision(summary: GradeSummary) -> tuple[str, str]:
-    """Is answering worth it, as given? Decided where the interval leaves out 0."""
-    score = summary.score
-    if score is None:
-        return "? Nothing to grade", NEUTRAL
-    if score.interval.high < 0:
-        return "✕ Worse than saying nothing", OUTSIDE
-    if score.interval.low > 0:
-        return "✓ Better than saying nothing", INSIDE
-    return "? Not told from saying nothing", NEUTRAL
-
-
 def _audit_sentence(answers: GradedAnswers, target: float) -> str:
     """Whether what is answered above t comes true often enough."""
-    point = audit(answers, (target,))[0]
-    accuracy = point.accuracy
-    if accuracy.value is None or accuracy.interval is None:
+    point = next(iter(audit_by_confidence(answers, (target,))), None)
+    if point is None or point.accuracy.value is None:
         return "Nothing is left to answer."
+    sure = f"{percent_text(target)} %"
     words = {
-        "keeps its word": f"that is at least {100 * target:g} %, so its confidence keeps its word",
-        "over-confident": f"less than {100 * target:g} %, so it is over-confident",
-        "not decided": f"too few to say whether that is {100 * target:g} %",
-        "too few answers": "too few to judge its confidence",
+        "keeps its word": f"that is at least {sure}, so its confidence keeps its word",
+        "over-confident": f"less than {sure}, so it is over-confident",
+        "not decided": f"too few to say whether that is {sure}",
+        "the ungradable ones decide": f"whether that is {sure} depends on the ungradable ones",
+        "too few questions": "too few to judge its confidence",
     }
-    return f"Of what it still answers, {_rate(accuracy)} is right: {words[point.verdict]}."
+    return f"Of what it still answers, {_rate(point.accuracy)} is right: {words[point.verdict]}."
 
 
 def _row(row: RegradedAnswer) -> str:
@@ -234,10 +284,8 @@ def _cut(text: str) -> str:
     return escape(text if len(text) <= MAX_SHOWN_CHARACTERS else text[:MAX_SHOWN_CHARACTERS] + " …")
 
 
-def _between(summary: GradeSummary) -> str:
-    assert summary.score is not None  # asked for only where there is one
-    interval = summary.score.interval
-    return f"95 % interval {_signed(interval.low)} to {_signed(interval.high)}"
+def _between(mean: ClusteredMean, of: str = "95 % interval ") -> str:
+    return f"{of}{_signed(mean.interval.low)} to {_signed(mean.interval.high)}"
 
 
 def _rate(rate: Rate) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hallulab.errors import RefusedInputError
 from hallulab.scoring.answer_file import EXAMPLE_ANSWERS, BadLine, parse_answers, read_answers
-from hallulab.scoring.grading import GradedAnswers, grade_all
+from hallulab.scoring.graded_answers import GradedAnswers, grade_all
 
 MAX_CHARACTERS = 1_000_000
 MAX_GRADED = 2_000
@@ -32,6 +32,12 @@ class GradedSource:
     graded: GradedAnswers
     bad_lines: tuple[BadLine, ...]
 
+    def of(self, whose: int | None) -> GradedAnswers:
+        """The answers of one who answered, by the place in `graded.answerers`; of the first when there is no such."""
+        everybody = self.graded.answerers
+        place = whose if whose is not None and 0 <= whose < len(everybody) else 0
+        return self.graded if len(everybody) == 1 else self.graded.of(everybody[place])
+
 
 @cache
 def example_source() -> GradedSource:
@@ -41,8 +47,15 @@ def example_source() -> GradedSource:
     return GradedSource(EXAMPLES, hashlib.sha256(text).hexdigest(), graded, ())
 
 
-def pasted_source(text: str | None, *, skip_bad_lines: bool = True) -> GradedSource:
+def pasted_source(
+    text: str | None, *, skip_bad_lines: bool = True, others_are_wrong: bool = False
+) -> GradedSource:
     """Answers from JSON lines; lines that hold none are left out and named.
+
+    Args:
+        text: JSON lines.
+        skip_bad_lines: leave them out rather than refuse all.
+        others_are_wrong: as in `grade_answer`.
 
     Raises RefusedInputError for a text that is too long, or holds no answer or too many.
     """
@@ -63,4 +76,6 @@ def pasted_source(text: str | None, *, skip_bad_lines: bool = True) -> GradedSou
             "`hallulab grade ANSWERS.jsonl`"
         )
     digest = hashlib.sha256((text or "").encode("utf-8", "surrogatepass")).hexdigest()
-    return GradedSource(PASTED, digest, grade_all(found.answers), found.bad_lines)
+    return GradedSource(
+        PASTED, digest, grade_all(found.answers, others_are_wrong=others_are_wrong), found.bad_lines
+    )

@@ -5,6 +5,7 @@ from html import escape
 from typing import Any
 
 import gradio as gr
+from gradio.components import Component
 from PIL import Image
 
 from hallulab.records import as_plain
@@ -15,19 +16,21 @@ from hallulab.scoring.image_details import ImageDetails, look_closely, png_data_
 from hallulab.scoring.pictures import PaintResult
 from hallulab.ui.parts.errors import shown_to_visitor
 from hallulab.ui.parts.paint_gallery import enlarged
-from hallulab.ui.parts.paint_painting import Painting
 from hallulab.ui.parts.progress import progress_card
 from hallulab.ui.parts.verdict import IMAGES, state_table, verdict_card
 from hallulab.ui.session import DEVICE, Session
 
-HINT = '<p class="hl-note">Click an image to see its densities, its parts and the genuine images nearest to it.</p>'
+HINT = """
+<p class="hl-note">On each image: the class it fits, or ✕ for none, and its margin in nats. Click one to see its
+densities, its parts and the genuine images nearest to it.</p>
+"""
 
 
 def look_at(
     session: Session, result: PaintResult | None, index: int | None, hdr_mass: float
 ) -> Iterator[str]:
     """The card of one image of the gallery; closing it stops the work."""
-    if result is None or index is None or index >= len(result.images):
+    if result is None or index is None or not 0 <= index < len(result.images):
         yield ""
         return
     variances = [value for value in result.x0_variances if value is not None]
@@ -69,23 +72,32 @@ def score_image_endpoint(session: Session) -> Callable[..., dict[str, Any]]:
 
 
 def wire_details(
-    session: Session, gallery: gr.Gallery, painting: gr.State, hdr_mass: gr.Slider, card: gr.HTML
+    session: Session,
+    gallery: gr.Gallery,
+    behind: Sequence[Component],
+    shown: Callable[..., PaintResult | None],
+    hdr_mass: gr.Slider,
+    card: gr.HTML,
 ) -> None:
-    """Show the details of the image that is clicked."""
+    """Show the details of the image that is clicked.
 
-    def chosen(shown: Any, mass: float, event: gr.SelectData) -> Iterator[str]:
+    Args:
+        session: with the engine.
+        gallery: of images.
+        behind: components whose values tell what the gallery shows.
+        shown: the images behind the gallery, from those values.
+        hdr_mass: at which the image is judged.
+        card: where the details appear.
+    """
+
+    def chosen(mass: float, event: gr.SelectData, *values: Any) -> Iterator[str]:
         index = event.index if type(event.index) is int else None  # from a browser, so it may be anything
-        yield from look_at(session, shown_result(shown), index, mass)
+        yield from look_at(session, shown(*values), index, mass)
 
     gallery.select(
-        chosen, [painting, hdr_mass], card, concurrency_id=DEVICE, concurrency_limit=1,
+        chosen, [hdr_mass, *behind], card, concurrency_id=DEVICE, concurrency_limit=1,
         api_visibility="private", show_progress="hidden",
     )  # fmt: skip
-
-
-def shown_result(shown: Painting | PaintResult | None) -> PaintResult | None:
-    """The images behind a gallery."""
-    return shown.images if isinstance(shown, Painting) else shown
 
 
 def _parts(details: ImageDetails) -> str:

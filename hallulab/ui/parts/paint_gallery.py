@@ -1,31 +1,30 @@
-"""Painted images as the page shows them: enlarged, captioned and framed by their verdict, their recipe inside."""
+"""Painted images as the page shows them: captioned and framed by their verdict, their recipe inside."""
 
 import base64
 import io
-import json
 from collections.abc import Sequence
 
 import gradio as gr
 from PIL import Image
 
 from hallulab.densities.hcdr import Verdict
-from hallulab.records import as_plain
 from hallulab.reports.figures import INSIDE, OUTSIDE
 from hallulab.scoring.image_details import png_data_uri
-from hallulab.scoring.pictures import PaintResult, recipe_chunk
+from hallulab.scoring.picture_recipes import CHUNK, png_chunk, png_text
+from hallulab.scoring.pictures import PaintResult
 
 SHOWN_SIDE_PX = 256
-"""small images are enlarged to this side for the gallery"""
+"""small images are enlarged to this side where one is looked at"""
 FORMING_SIDE_PX = 128
 """largest side of a preview"""
 GALLERY_CLASS = "hl-gallery"
 
 
 def verdict_gallery(label: str, gallery_id: str) -> gr.Gallery:
-    """An empty gallery for framed images; `shown_images` fills it."""
+    """An empty gallery for framed images; `shown_images` fills it. The label, for screen readers, hides no corner."""
     return gr.Gallery(
-        label=label, elem_id=gallery_id, elem_classes=GALLERY_CLASS, format="png", columns=4, visible=False,
-        object_fit="contain", height="auto", interactive=False, buttons=["download", "fullscreen"],
+        label=label, show_label=False, elem_id=gallery_id, elem_classes=GALLERY_CLASS, format="png", columns=4,
+        visible=False, object_fit="contain", height="auto", interactive=False, buttons=["download", "fullscreen"],
     )  # fmt: skip
 
 
@@ -84,15 +83,15 @@ def enlarged(image: Image.Image) -> Image.Image:
 
 
 def with_recipe(result: PaintResult, index: int) -> Image.Image:
-    """The enlarged image; gradio writes its `info` into the PNG's text."""
-    image = enlarged(result.images[index])
-    image.info = {"hallulab": json.dumps(as_plain(result.recipe(index)), ensure_ascii=False)}
+    """The image as painted, which the browser enlarges; gradio writes its `info` into the PNG's text."""
+    image = result.images[index].copy()
+    image.info = {CHUNK: png_text(result.recipe(index))}
     return image
 
 
 def painted_png(result: PaintResult, index: int) -> str:
     """One image as painted, as a PNG data URI with its recipe inside."""
-    return png_data_uri(result.images[index], pnginfo=recipe_chunk(result.recipe(index)))
+    return png_data_uri(result.images[index], pnginfo=png_chunk(result.recipe(index)))
 
 
 def _small_jpeg(picture: Image.Image) -> str:

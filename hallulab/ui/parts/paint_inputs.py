@@ -1,5 +1,6 @@
 """What the visitor wants painted: the controls that every panel of the Paint tab reads."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,6 +8,8 @@ import gradio as gr
 from gradio.components import Component
 
 from hallulab.engine.pictures import PaintSettings, check_prompt
+from hallulab.errors import RefusedInputError
+from hallulab.theory.regions import check_mass
 from hallulab.ui.session import Session
 
 
@@ -38,16 +41,39 @@ class Wanted:
 
     @classmethod
     def of(cls, session: Session, *values: Any) -> "Wanted":
-        """What the controls show; gradio sends None for an empty box, and fractions for whole numbers.
+        """What the controls show; gradio sends None for an empty box, and an endpoint whatever it was given.
 
-        Raises RefusedInputError for a prompt that cannot be used, before anything on the page is cleared for it.
+        Raises RefusedInputError for what cannot be used, before anything on the page is cleared for it.
         """
         prompt, checkpoint, n_images, seed, steps, guidance, hdr_mass = values
         settings = PaintSettings(
-            n_images=int(n_images),
-            seed=int(seed),
-            steps=int(steps),
-            guidance=float(guidance),
+            n_images=whole_number("images", n_images),
+            seed=whole_number("seed", seed),
+            steps=whole_number("steps", steps),
+            guidance=number("guidance", guidance),
             size=session.engine.preset.pictures.size,
         )
-        return cls(check_prompt(prompt or ""), checkpoint, settings, hdr_mass)
+        return cls(
+            check_prompt(prompt if isinstance(prompt, str) else ""),
+            checkpoint,
+            settings,
+            check_mass(number("HDR mass", hdr_mass)),
+        )
+
+
+def number(name: str, value: Any) -> float:
+    """The number in a control; RefusedInputError when there is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise RefusedInputError(f"expected a number for {name}, got {_said(value)}")
+    return value
+
+
+def whole_number(name: str, value: Any) -> int:
+    """The whole number in a control, which gradio may send as a fraction; RefusedInputError when there is none."""
+    if number(name, value) != int(value):
+        raise RefusedInputError(f"expected a whole number for {name}, got {value}")
+    return int(value)
+
+
+def _said(value: Any) -> str:
+    return "nothing" if value is None or value == "" else repr(value)[:40]

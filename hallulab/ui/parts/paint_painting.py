@@ -1,152 +1,96 @@
 """What the Paint button brings about: images that arrive in growing batches, plain or guided by density."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
-from hallulab.engine.pictures import PaintSettings
-from hallulab.records import as_plain
 from hallulab.reports.figures import INSIDE, NEUTRAL, OUTSIDE
-from hallulab.scoring.guided_pictures import (
-    GuidedProgress,
-    GuidedResult,
-    GuidedSettings,
-    kept_images,
-    paint_guided,
-)
+from hallulab.scoring.guided_pictures import GuidedResult, guided_settings, paint_guided
+from hallulab.scoring.painting import PaintProgress
 from hallulab.scoring.picture_previews import Preview, with_previews, without_previews
-from hallulab.scoring.pictures import PaintResult, frame_of
-from hallulab.scoring.pictures_rate import GrowingProgress, GrowingResult, GrowingSettings, paint_growing
-from hallulab.theory.confidence_sequences import anytime_interval
+from hallulab.scoring.pictures_rate import GrowingResult, GrowingSettings, paint_growing
 from hallulab.ui.parts.interval_bar import interval_bar
-from hallulab.ui.parts.paint_inputs import Wanted
-from hallulab.ui.parts.progress import idle_card
+from hallulab.ui.parts.paint_inputs import Wanted, whole_number
 from hallulab.ui.parts.verdict import IMAGES, rate_card, verdict_card
 from hallulab.ui.session import Session
 
-Way = Literal["plain", "keep", "best"]
-WAYS: dict[str, Way] = {
+Painting = GrowingResult | GuidedResult
+"""what is on the page: images with their verdicts, and how they came about"""
+WayName = Literal["plain", "keep", "best"]
+WAYS: dict[str, WayName] = {
     "Keep every image": "plain",
-    "Keep only what is inside a region": "keep",
-    f"Keep the best of {GuidedSettings.best_of}, by margin": "best",
+    "Keep what is inside a region": "keep",
+    "Keep the best of n, by margin": "best",
 }
 """words on the page → how images are chosen"""
+MOST_PER_IMAGE = 16
+"""images painted for each one wanted, at most, when density chooses"""
 
 
 @dataclass(frozen=True)
-class Painting:
-    """What is on the page: images with their verdicts, and how they came about."""
+class HowToPaint:
+    """Which of the painted images are kept, and what ends the painting."""
 
-    images: PaintResult | None
-    """What is shown; None when guided sampling has kept nothing."""
-    growing: GrowingResult | None = None
-    """Of plain sampling."""
-    guided: GuidedResult | None = None
-    """Of guided sampling."""
+    way: WayName = "plain"
+    stop_when_decided: bool = False
+    """Plain only: end as soon as the rate is known to be above or below one half."""
+    best_of: int | None = None
+    """Images painted for each one wanted; the usual number when None."""
+    budget: int | None = None
+    """Keeping only: images painted at most; `best_of` for each one wanted when None."""
 
-    def with_mass(self, hdr_mass: float) -> "Painting":
-        """The same images decided at another mass, without a model; what was kept stays."""
-        growing = self.growing and self.growing.with_mass(hdr_mass)
-        images = growing.painted if growing else self.images and self.images.with_mass(hdr_mass)
-        return replace(self, images=images, growing=growing)
-
-    def to_json(self) -> dict[str, Any]:
-        """The contract of `paint`; guided sampling adds `guided`."""
-        if self.growing is not None:
-            return as_plain(self.growing.to_json())
-        assert self.guided is not None
-        told = self.guided.to_json()
-        kept = told.pop("kept") if self.images is None else self.images.to_json()
-        return as_plain({**(kept or {"prompt": self.guided.prompt, "images": []}), "guided": told})
-
-
-@dataclass(frozen=True)
-class PaintingStep:
-    """One step of the job."""
-
-    message: str
-    n_done: int
-    n_total: int
-    painting: Painting | None
-    """What is judged so far: a new object after every batch."""
-    preview: Preview | None
-    """The batch being painted, at times."""
+    @classmethod
+    def of(cls, way: str, stop_when_decided: bool, per_image: Any) -> "HowToPaint":
+        """What the controls show: the words of `WAYS`, and a number of images for each one wanted."""
+        return cls(WAYS[way], bool(stop_when_decided), whole_number("n", per_image))
 
 
 def paint_wanted(
-    session: Session,
-    wanted: Wanted,
-    way: Way = "plain",
-    *,
-    stop_when_decided: bool = False,
-    previews: bool = True,
-) -> Iterator[PaintingStep]:
-    """Paint and judge; the last step holds everything. Closing it stops the work.
+    session: Session, wanted: Wanted, how: HowToPaint | None = None, *, previews: bool = True
+) -> Iterator[tuple[PaintProgress[Any], Preview | None]]:
+    """Paint and judge, step by step; the last step's result is a `Painting`. Closing it stops the work.
 
     Args:
         session: with the engine.
         wanted: the controls.
-        way: how images are chosen.
-        stop_when_decided: whether plain sampling ends as soon as its rate is known to be above or below one half.
-        previews: whether images are shown while they form.
+        how: which images are kept; every one when None.
+        previews: whether images are shown while they form, and the first ones early.
     """
+    how = how or HowToPaint()
     watched = partial(with_previews, session.engine, wanted.checkpoint) if previews else without_previews
-    engine, judging = session.engine, {"checkpoint": wanted.checkpoint, "hdr_mass": wanted.hdr_mass}
-    if way == "plain":
-        settings = GrowingSettings(wanted.settings, stop_when_decided, begins_small=previews)
-        growing: Painting | None = None
-        steps = paint_growing(engine, wanted.prompt, settings, **judging)
-        for step, preview in watched(steps):
-            growing = _grown(step, growing)
-            yield PaintingStep(step.message, step.n_done, step.n_total, growing, preview)
-        return
-    guided = GuidedSettings(looked_at_often(wanted.settings), way, budget=guided_budget(wanted.settings))
-    found: Painting | None = None
-    n_judged = 0
-    steps = paint_guided(engine, wanted.prompt, guided, **judging)
-    for step, preview in watched(steps):
-        if step.result is not None or len(step.judged) > n_judged:
-            n_judged = len(step.judged)
-            found = _kept(session, wanted, guided, step)
-        yield PaintingStep(step.message, step.n_done, step.n_total, found, preview)
-
-
-def guided_budget(settings: PaintSettings) -> int:
-    """Images that keeping may paint: as many times those wanted as best-of-n paints."""
-    return settings.n_images * GuidedSettings.best_of
-
-
-def looked_at_often(settings: PaintSettings) -> PaintSettings:
-    """The same in batches no larger than what is wanted, so that keeping does not paint far too many."""
-    return replace(settings, batch_size=max(1, min(settings.batch_size, settings.n_images)))
+    judging: dict[str, Any] = {"checkpoint": wanted.checkpoint, "hdr_mass": wanted.hdr_mass}
+    if how.way == "plain":
+        growing = GrowingSettings(wanted.settings, how.stop_when_decided, begins_small=previews)
+        return watched(paint_growing(session.engine, wanted.prompt, growing, **judging))
+    guided = guided_settings(wanted.settings, how.way, best_of=how.best_of, budget=how.budget)
+    return watched(paint_guided(session.engine, wanted.prompt, guided, **judging))
 
 
 def painting_card(painting: Painting, *, is_stopped: bool = False, is_finished: bool = True) -> str:
     """The rate card of what is judged, with the interval as a bar where it grew or was cut short."""
-    if painting.guided is not None:
-        return _guided_card(painting, painting.guided, is_stopped=is_stopped, is_finished=is_finished)
-    assert painting.growing is not None
-    growing, scores = painting.growing, painting.growing.painted.scores
+    if isinstance(painting, GuidedResult):
+        return _guided_card(painting, is_stopped=is_stopped, is_finished=is_finished)
+    scores = painting.shown.scores
     if scores is None:
-        return verdict_card(None, IMAGES, hdr_mass=0.9, reason=growing.painted.reason or "")
-    assert growing.interval is not None
-    card = rate_card(scores.n_outside, growing.n, growing.interval, IMAGES, hdr_mass=scores.hcdr.hdr_mass)
-    settings = growing.settings
-    if growing.is_by_plan:
+        return verdict_card(None, IMAGES, hdr_mass=0.9, reason=painting.shown.reason or "")
+    assert painting.interval is not None  # there are verdicts
+    card = rate_card(scores.n_outside, painting.n, painting.interval, IMAGES, hdr_mass=scores.hcdr.hdr_mass)
+    settings = painting.settings
+    if painting.is_by_plan:
         return card
     said = (
-        f"All of that is {growing.decided} {settings.line:.0%}, so no more images are needed."
-        if growing.decided is not None and settings.stop_when_decided and not growing.is_complete
-        else f"Stopped after {growing.n} of {settings.paint.n_images}."
-        if is_stopped and not growing.is_complete
+        f"All of that is {painting.decided} {settings.line:.0%}, so no more images are needed."
+        if painting.decided is not None and settings.stop_when_decided and not painting.is_complete
+        else f"Stopped after {painting.n} of {settings.paint.n_images}."
+        if is_stopped and not painting.is_complete
         else f"It is not decided whether that is more than {settings.line:.0%}."
-        if growing.decided is None and is_finished and settings.stop_when_decided
+        if painting.decided is None and is_finished and settings.stop_when_decided
         else ""
     )
     tone = OUTSIDE if scores.n_outside else INSIDE
     bar = interval_bar(
-        growing.interval,
+        painting.interval,
         scores.hallucination_rate,
         line=settings.line,
         genuine=1 - scores.hcdr.hdr_mass,
@@ -159,65 +103,62 @@ def painting_card(painting: Painting, *, is_stopped: bool = False, is_finished: 
     )
 
 
-def _guided_card(painting: Painting, guided: GuidedResult, *, is_stopped: bool, is_finished: bool) -> str:
-    """What was kept of what was painted, what that cost, and what plain sampling would have given."""
-    n, n_kept, n_wanted = len(guided.judged), len(guided.chosen), guided.settings.paint.n_images
-    if not n:
-        return idle_card("Stopped before the first image was judged.")
-    n_outside = sum(one.verdict.is_hallucination for one in guided.judged)
-    interval = anytime_interval(n_outside, n)
-    kept_outside = sum(guided.judged[place].verdict.is_hallucination for place in guided.chosen)
-    tone = NEUTRAL if not n_kept else OUTSIDE if kept_outside else INSIDE
-    ended = (
-        f" Stopped with {n_kept} of {n_wanted}."
-        if is_stopped and not guided.is_enough
-        else f" The budget of {guided.settings.n_at_most} images is spent."
-        if is_finished and not guided.is_enough
-        else ""
-    )
-    price = (
-        ""
-        if guided.images_per_kept is None
-        else f" Price: {guided.images_per_kept:.1f} images painted for each one kept."
-    )
-    kept_said = (
-        "None of the kept images hallucinates: that is how they were chosen."
-        if n_kept and guided.settings.way == "keep"
-        else f"{kept_outside} of the kept images still hallucinate{'s' if kept_outside == 1 else ''}."
-        if n_kept
-        else "Nothing was kept."
-    )
-    mass = guided.hcdr.hdr_mass
-    shown_mass = painting.images and painting.images.scores and painting.images.scores.hcdr.hdr_mass
-    chosen_at = (
-        ""
-        if shown_mass in (None, mass)
-        else f" Chosen at a mass of {mass:.0%}; the frames show {shown_mass:.0%}."
-    )
+def _guided_card(guided: GuidedResult, *, is_stopped: bool, is_finished: bool) -> str:
+    """What was kept of what was painted, what that cost, and what plain sampling gives on the same seeds."""
+    n_kept = len(guided.chosen)
+    tone = NEUTRAL if not n_kept else OUTSIDE if guided.n_kept_outside else INSIDE
     return (
         f'<div class="hl-card" role="status" style="--hl-tone:{tone}">'
-        f'<span class="hl-pill">{n_kept} kept of {n} painted</span>'
-        f'<p class="hl-sentence">{kept_said}{ended} Of everything painted, {n_outside} of {n} hallucinate '
-        f"({n_outside / n:.0%}, 95% interval {interval.low:.0%} to {interval.high:.0%}): that is what plain sampling "
-        f"gives.{price}{chosen_at}</p></div>"
+        f'<span class="hl-pill">{n_kept} kept of {len(guided.judged)} painted</span>'
+        f'<p class="hl-sentence">{_kept_said(guided)}{_ending(guided, is_stopped, is_finished)}</p>'
+        f'<p class="hl-sentence"><b>Plain sampling</b> on the same seeds: {_plain_said(guided)}</p>'
+        f'<p class="hl-sentence"><b>Price:</b> {_price(guided)}</p></div>'
     )
 
 
-def _grown(step: GrowingProgress, before: Painting | None) -> Painting | None:
-    if step.result is None or (before is not None and before.growing is step.result):
-        return before
-    return Painting(step.result.painted, growing=step.result)
+def _kept_said(guided: GuidedResult) -> str:
+    n_kept, n_outside = len(guided.chosen), guided.n_kept_outside
+    if not n_kept:
+        return "Nothing was kept: no image is inside a region."
+    if guided.settings.way == "keep":
+        return "None of the kept images hallucinates: that is how they were chosen."
+    verb = "hallucinates" if n_outside == 1 else "hallucinate"
+    return (
+        f"{n_outside} of the {n_kept} kept images still {verb}."
+        if n_outside
+        else ("None of the kept images hallucinates, though each is only the best of its group.")
+    )
 
 
-def _kept(session: Session, wanted: Wanted, settings: GuidedSettings, step: GuidedProgress) -> Painting:
-    """What guided sampling has chosen so far."""
-    if step.result is not None:
-        return Painting(step.result.kept, guided=step.result)
-    engine, frame = session.engine, frame_of(session.engine)
-    assert frame is not None  # guided sampling has refused a world without one
-    name = wanted.checkpoint or engine.default_checkpoint("pictures")
-    prompt = wanted.prompt.strip()
-    kept = kept_images(frame, engine.clip(), prompt, name, settings, step.judged, wanted.hdr_mass)
-    hcdr = frame.features.hcdr.with_mass(wanted.hdr_mass)
-    so_far = GuidedResult(prompt, name, settings, hcdr, step.judged, kept, float("nan"))
-    return Painting(kept, guided=so_far)
+def _ending(guided: GuidedResult, is_stopped: bool, is_finished: bool) -> str:
+    """Why there are fewer than were wanted, and that the page shows another mass than chose them."""
+    settings, scores = guided.settings, guided.shown.scores
+    ended = ""
+    if is_stopped and not guided.is_enough:
+        ended = f" Stopped with {len(guided.chosen)} of {settings.paint.n_images}."
+    elif is_finished and not guided.is_enough:
+        ended = f" The budget of {settings.n_at_most} images is spent."
+    if scores is not None and scores.hcdr.hdr_mass != guided.hcdr.hdr_mass:
+        ended += (
+            f" Chosen at a mass of {guided.hcdr.hdr_mass:.0%}; the frames show {scores.hcdr.hdr_mass:.0%}."
+        )
+    return ended
+
+
+def _plain_said(guided: GuidedResult) -> str:
+    n, n_outside, interval = len(guided.plain), guided.n_plain_outside, guided.plain_interval
+    verb = "hallucinates" if n_outside == 1 else "hallucinate"
+    return (
+        f"{n_outside} of the first {n} {verb} ({n_outside / n:.0%}, 95% interval {interval.low:.0%} to "
+        f"{interval.high:.0%})."
+    )
+
+
+def _price(guided: GuidedResult) -> str:
+    n = len(guided.judged)
+    if guided.images_per_kept is None:
+        return f"{n} images painted in {guided.seconds:.1f} s, for nothing."
+    return (
+        f"{guided.images_per_kept:.1f} images painted for each one kept, {n} in {guided.seconds:.1f} s. "
+        "Plain sampling paints one."
+    )

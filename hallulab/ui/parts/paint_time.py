@@ -11,9 +11,11 @@ from hallulab.engine.pictures import PaintSettings
 from hallulab.records import as_plain
 from hallulab.reports.figures import INSIDE, OUTSIDE
 from hallulab.reports.training_figure import RatePoint, training_figure
+from hallulab.scoring.pictures import PaintResult
 from hallulab.scoring.time_machine import Moment, TimeMachine, paint_at_all
 from hallulab.ui.parts.controls import DEFAULT_HDR_MASS, UNQUEUED, shown_plot, stop_enabled, wire_stop
 from hallulab.ui.parts.errors import shown_to_visitor
+from hallulab.ui.parts.paint_details import HINT, wire_details
 from hallulab.ui.parts.paint_gallery import (
     gallery_frames,
     painted_png,
@@ -41,30 +43,31 @@ def travel(session: Session, *values: Any) -> Iterator[tuple[Any, ...]]:
     with shown_to_visitor():
         wanted = Wanted.of(session, *values)
         for step in paint_at_all(session.engine, wanted.prompt, wanted.settings, hdr_mass=wanted.hdr_mass):
-            card = progress_card(step.message.capitalize() + " …", round(100 * step.fraction), 100)
+            card = progress_card(step.message.capitalize() + " …", step.n_done, step.n_total)
             if step.result is None:
                 yield (card, *_empty_panels(), None)
-            elif step.result is not shown or step.fraction == 1:
+            elif step.result is not shown:
                 shown = step.result
                 last = len(shown.moments) - 1
-                said, *panels = moment_panels(shown, last)
-                yield (
-                    said if step.fraction == 1 else card,
-                    *panels,
-                    slider_of(shown, last),
-                    record(shown),
-                    shown,
-                )
+                _, *panels = moment_panels(shown, last)
+                yield (card, *panels, slider_of(shown, last), record(shown), shown)
             else:
                 said = moment_card(step.result.moments[-1])
                 yield (card + said, *(gr.skip(),) * 6)
+        if shown is not None:  # the images are on the page already
+            yield (moment_card(shown.moments[-1]), *(gr.skip(),) * 5, shown)
 
 
 def show_moment(machine: TimeMachine | None, place: float) -> tuple[Any, ...]:
     """The panels of one checkpoint, with no model call."""
     if machine is None or not machine.moments:
         return idle_card(BEFORE_FIRST), shown_gallery([]), "", shown_plot(None)
-    return moment_panels(machine, min(max(0, int(place)), len(machine.moments) - 1))
+    return moment_panels(machine, _within(machine, place))
+
+
+def painted_at(machine: TimeMachine | None, place: float) -> PaintResult | None:
+    """The images that the slider shows."""
+    return machine.moments[_within(machine, place)].painted if machine and machine.moments else None
 
 
 def decide_times_again(machine: TimeMachine | None, place: float, hdr_mass: float) -> tuple[Any, ...]:
@@ -90,7 +93,7 @@ def moment_panels(machine: TimeMachine, place: int) -> tuple[str, gr.Gallery, st
     return (
         moment_card(moment),
         shown_images(moment.painted),
-        gallery_frames(moment.painted, GALLERY_ID),
+        gallery_frames(moment.painted, GALLERY_ID) + (HINT if moment.painted.scores else ""),
         shown_plot(_curves(machine, place)),
     )
 
@@ -179,21 +182,29 @@ def build_time_panel(session: Session, inputs: PaintInputs) -> None:
                 frames = gr.HTML()
             with gr.Column(scale=5, min_width=260):
                 curves = gr.Plot(show_label=False, visible=False)
+        details = gr.HTML()
         with gr.Accordion("Receipt (JSON): everything that repeats this journey", open=False):
             receipt = gr.JSON(show_label=False)
     panels = [card, gallery, frames, curves]
-    starting = start.click(partial(stop_enabled, True), None, stop, **UNQUEUED)
+    starting = start.click(lambda: (stop_enabled(True), ""), None, [stop, details], **UNQUEUED)
     travelling = starting.then(
         partial(travel, session), inputs.components(), [*panels, place, receipt, result],
         concurrency_id=DEVICE, concurrency_limit=1, api_visibility="private", show_progress="hidden",
     )  # fmt: skip
     travelling.then(partial(stop_enabled, False), None, stop, **UNQUEUED)
     wire_stop(stop, travelling, stopped_travel, [result, place], [*panels, stop])
-    place.input(show_moment, [result, place], panels, trigger_mode="always_last", **UNQUEUED)
+    wire_details(session, gallery, [result, place], painted_at, inputs.hdr_mass, details)
+    place.input(show_moment, [result, place], panels, trigger_mode="always_last", **UNQUEUED).then(
+        lambda: "", None, details, **UNQUEUED
+    )
     inputs.hdr_mass.change(
         decide_times_again, [result, place, inputs.hdr_mass], [*panels, receipt, result],
         trigger_mode="always_last", **UNQUEUED,
-    )  # fmt: skip
+    ).then(lambda: "", None, details, **UNQUEUED)  # fmt: skip
+
+
+def _within(machine: TimeMachine, place: float) -> int:
+    return min(max(0, int(place)), len(machine.moments) - 1)
 
 
 def _empty_panels() -> tuple[Any, ...]:

@@ -36,6 +36,7 @@ from hallulab.ui.parts.controls import (
     stop_enabled,
     wire_stop,
 )
+from hallulab.ui.parts.endpoints import serve_endpoint
 from hallulab.ui.parts.errors import shown_to_visitor
 from hallulab.ui.parts.progress import idle_card, progress_card
 from hallulab.ui.parts.verdict import ANSWERS, state_table, verdict_card
@@ -303,7 +304,7 @@ def build_ask_tab(session: Session) -> AskTab:
         ("token_choices", choices_endpoint), ("propose_states", propose_endpoint),
         ("resemblance", references_endpoint),
     ):  # fmt: skip
-        gr.api(endpoint(session), api_name=name, concurrency_id=DEVICE, concurrency_limit=1)
+        serve_endpoint(endpoint(session), name, on_device=True)
     return AskTab(question, result)
 
 

@@ -56,6 +56,7 @@ from hallulab.ui.parts.coin_play import (
 )
 from hallulab.ui.parts.coin_runs import NO_RUNS, shown_runs
 from hallulab.ui.parts.controls import UNQUEUED, random_seed, stop_enabled, wire_stop
+from hallulab.ui.parts.endpoints import serve_endpoint
 from hallulab.ui.parts.errors import shown_to_visitor
 from hallulab.ui.parts.progress import idle_card
 from hallulab.ui.session import DEVICE, Session
@@ -360,6 +361,6 @@ def build_coins_tab(session: Session) -> CoinsTab:
         lambda *now: ((), *shown_runs((), line_rule(*now))), line, [runs, runs_html, runs_plot, forget],
         **UNQUEUED,
     )  # fmt: skip
-    gr.api(flip_coins, api_name="flip_coins")
-    gr.api(train_endpoint(session), api_name="train_coins", concurrency_id=DEVICE, concurrency_limit=1)
+    serve_endpoint(flip_coins, "flip_coins")
+    serve_endpoint(train_endpoint(session), "train_coins", on_device=True)
     return CoinsTab(coins, results)

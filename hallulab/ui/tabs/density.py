@@ -35,6 +35,7 @@ from hallulab.ui.parts.density_play import (
     show_density,
     state_choices,
 )
+from hallulab.ui.parts.endpoints import serve_endpoint
 from hallulab.ui.parts.errors import shown_to_visitor
 from hallulab.ui.session import Session
 
@@ -183,8 +184,8 @@ def build_density_tab(session: Session) -> DensityTab:  # noqa: ARG001
         show_density, [shapes, *chosen], panels, **live,
     )  # fmt: skip
     _wire_audit(audit_inputs, audit_outputs, live)
-    gr.api(density, api_name="density")
-    gr.api(audit_bound, api_name="audit_bound")
+    serve_endpoint(density, "density")
+    serve_endpoint(audit_bound, "audit_bound")
     return DensityTab(shapes)
 
 

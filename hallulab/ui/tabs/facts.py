@@ -12,6 +12,7 @@ from hallulab.models.fact_learners import EXACT_LEARNERS
 from hallulab.records import as_plain
 from hallulab.ui.parts.ask_words import WORDS_SCRIPT
 from hallulab.ui.parts.controls import UNQUEUED, random_seed
+from hallulab.ui.parts.endpoints import serve_endpoint
 from hallulab.ui.parts.errors import shown_to_visitor
 from hallulab.ui.parts.facts_cards import learner_choices, world_sentence
 from hallulab.ui.parts.facts_look import CURVE_ID, DATES_ID, VERDICT_ID
@@ -171,7 +172,7 @@ def build_facts_tab(session: Session) -> FactsTab:
     choosing.success(show_facts, inputs, panels, **UNQUEUED)
     new_seed.click(random_seed, None, seed, **UNQUEUED).success(show_facts, inputs, panels, **UNQUEUED)
     people.click(clicked_fact, [trained, *chosen], [about, dates, fact], **UNQUEUED)
-    gr.api(facts, api_name="facts")
+    serve_endpoint(facts, "facts")
     return FactsTab(fact)
 
 

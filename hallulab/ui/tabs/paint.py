@@ -9,7 +9,9 @@ import gradio as gr
 
 from hallulab.engine.pictures import MAX_GUIDANCE, MAX_IMAGES, MAX_STEPS, PaintSettings
 from hallulab.errors import RefusedInputError
+from hallulab.records import as_plain
 from hallulab.reports.figures import Candidate, density_histograms
+from hallulab.scoring.guided_pictures import GuidedSettings
 from hallulab.scoring.pictures import PaintResult
 from hallulab.ui.parts.controls import (
     DEFAULT_HDR_MASS,
@@ -21,8 +23,10 @@ from hallulab.ui.parts.controls import (
     stop_enabled,
     wire_stop,
 )
+from hallulab.ui.parts.endpoints import serve_endpoint
 from hallulab.ui.parts.errors import shown_to_visitor
 from hallulab.ui.parts.paint_details import HINT, score_image_endpoint, wire_details
+from hallulab.ui.parts.paint_first_look import first_look
 from hallulab.ui.parts.paint_gallery import (
     forming_strip,
     gallery_frames,
@@ -32,9 +36,17 @@ from hallulab.ui.parts.paint_gallery import (
     shown_images,
     verdict_gallery,
 )
-from hallulab.ui.parts.paint_given import build_given_panel
-from hallulab.ui.parts.paint_inputs import PaintInputs, Wanted
-from hallulab.ui.parts.paint_painting import WAYS, Painting, Way, paint_wanted, painting_card
+from hallulab.ui.parts.paint_given import PanelControls, build_given_panel
+from hallulab.ui.parts.paint_inputs import PaintInputs, Wanted, whole_number
+from hallulab.ui.parts.paint_painting import (
+    MOST_PER_IMAGE,
+    WAYS,
+    HowToPaint,
+    Painting,
+    WayName,
+    paint_wanted,
+    painting_card,
+)
 from hallulab.ui.parts.paint_time import build_time_panel, time_machine_endpoint
 from hallulab.ui.parts.progress import idle_card, progress_card
 from hallulab.ui.parts.verdict import IMAGES, state_table
@@ -62,6 +74,10 @@ HOW_TO_READ = """
 """
 
 
+GUIDED_NOTE = """
+<p class="hl-note">Paint more images than you want, and keep those that genuine images resemble.</p>
+"""
+PER_IMAGE_INFO = "“Inside” stops as soon as enough are inside; “best of n” paints n for each and keeps one."
 LOOK_CLOSER = """
 <h3>Look closer</h3>
 <p class="hl-note">Two more ways to see what a model paints, each one click away.</p>
@@ -77,29 +93,28 @@ class PaintTab:
 
 
 def paint_images(
-    session: Session, way: str, stop_when_decided: bool, *values: Any
+    session: Session, way: str, per_image: Any, stop_when_decided: bool, *values: Any
 ) -> Iterator[tuple[Any, ...]]:
     """Paint and judge, yielding the panels as images arrive; closing it stops the work and keeps them."""
     shown: Painting | None = None
-    forming = ""
+    so_far = forming = ""
     with shown_to_visitor():
         wanted = Wanted.of(session, *values)
+        how = HowToPaint.of(way, stop_when_decided, per_image)
         yield (shown_gallery([]), idle_card("Starting …"), "", "", shown_plot(None), "", "", None, None)
-        for step in paint_wanted(session, wanted, WAYS[way], stop_when_decided=stop_when_decided):
-            if step.preview is not None:
-                forming = forming_strip(step.preview)
+        for step, preview in paint_wanted(session, wanted, how):
+            if preview is not None:
+                forming = forming_strip(preview)
             card = progress_card(step.message.capitalize() + " …", step.n_done, step.n_total)
-            if step.painting is None or step.painting is shown:
-                so_far = painting_card(shown, is_finished=False) if shown else ""
+            if step.result is None or step.result is shown:
                 yield (gr.skip(), card + forming + so_far, *(gr.skip(),) * 7)
             else:
-                shown, forming = step.painting, ""
-                _, *others = panels(shown)
+                shown, forming = step.result, ""
                 so_far = painting_card(shown, is_finished=False)
-                yield (gallery_of(shown), card + so_far, *others, shown)
-        if shown is not None:
-            card, *others = panels(shown)
-            yield (gallery_of(shown), card, *others, shown)
+                _, *others = panels(shown)
+                yield (shown_images(shown.shown), card + so_far, *others, shown)
+        if shown is not None:  # the images are on the page already
+            yield (gr.skip(), painting_card(shown), *(gr.skip(),) * 6, shown)
 
 
 def paint_endpoint(session: Session) -> Callable[..., dict[str, Any]]:
@@ -116,27 +131,31 @@ def paint_endpoint(session: Session) -> Callable[..., dict[str, Any]]:
         hdr_mass: float = DEFAULT_HDR_MASS,
         stop_when_decided: bool = False,
         guided: str = "",
+        best_of: int | None = None,
+        budget: int | None = None,
     ) -> dict[str, Any]:
         """Paint a prompt and judge every image: the JSON of `hallulab paint`, each PNG as a data URI.
 
-        `guided` keeps only images inside a region (`keep`) or the best of several (`best`).
+        `guided` keeps only images inside a region (`keep`, painting at most `budget`) or the best of several (`best`,
+        each chosen among `best_of`).
         """
         with shown_to_visitor():
             wanted = Wanted.of(session, prompt, checkpoint, n_images, seed, steps, guidance, hdr_mass)
-            way = guided_way(guided)
-            job = paint_wanted(session, wanted, way, stop_when_decided=stop_when_decided, previews=False)
-            painting = [step.painting for step in job][-1]
-        assert painting is not None  # the last progress always holds the result
-        record = painting.to_json()
+            counts = {
+                name: None if value is None else whole_number(name, value)
+                for name, value in {"best_of": best_of, "budget": budget}.items()
+            }
+            how = HowToPaint(guided_way(guided), stop_when_decided, **counts)
+            painting = [step.result for step, _ in paint_wanted(session, wanted, how, previews=False)][-1]
+        record = as_plain(painting.to_json())
         for index, image in enumerate(record["images"]):
-            assert painting.images is not None
-            image["png"] = painted_png(painting.images, index)
+            image["png"] = painted_png(painting.shown, index)
         return record
 
     return endpoint
 
 
-def guided_way(name: str) -> Way:
+def guided_way(name: str) -> WayName:
     """The way of choosing images of this name; none is plain."""
     for way in WAYS.values():
         if way == (name or "plain"):
@@ -147,25 +166,20 @@ def guided_way(name: str) -> Way:
 def decide_again(painting: Painting | None, hdr_mass: float) -> tuple[Any, ...]:
     """Gallery, panels and result of the last painting at another mass, with no model call."""
     if painting is None:
-        return shown_gallery([]), idle_card(BEFORE_FIRST), "", "", shown_plot(None), "", "", None, None
+        return (gr.skip(),) * 9
     with shown_to_visitor():
         again = painting.with_mass(hdr_mass)
-        return gallery_of(again), *panels(again), again
-
-
-def gallery_of(painting: Painting) -> gr.Gallery:
-    """The images of a painting; hidden when nothing was kept."""
-    return shown_gallery([]) if painting.images is None else shown_images(painting.images)
+        return shown_images(again.shown), *panels(again), again
 
 
 def panels(
     painting: Painting, *, is_stopped: bool = False
 ) -> tuple[str, str, str, gr.Plot, str, str, dict[str, Any]]:
     """Rate card, gallery frames, hint, histogram, mean card, table and record of a painting."""
-    card, result = painting_card(painting, is_stopped=is_stopped), painting.images
-    if result is None or result.scores is None:
-        return card, "", "", shown_plot(None), "", "", painting.to_json()
-    scores = result.scores
+    card, result = painting_card(painting, is_stopped=is_stopped), painting.shown
+    record, scores = as_plain(painting.to_json()), result.scores
+    if scores is None:
+        return card, "", "", shown_plot(None), "", "", record
     candidates = [
         Candidate(f"image {index + 1}, seed {result.seed_of(index)}", verdict)
         for index, verdict in enumerate(scores.verdicts)
@@ -177,7 +191,7 @@ def panels(
         shown_plot(density_histograms(scores.hcdr, candidates, what="images")),
         mean_card(result),
         state_table(scores.mean_verdict, IMAGES),
-        painting.to_json(),
+        record,
     )
 
 
@@ -229,12 +243,15 @@ def build_paint_tab(session: Session) -> PaintTab:
             with gr.Accordion("Sampling", open=False):
                 steps = gr.Slider(1, MAX_STEPS, pictures.steps, step=1, label="Denoising steps")
                 guidance = gr.Slider(0, MAX_GUIDANCE, pictures.guidance, step=0.5, label="Guidance scale")
-                way = gr.Radio(
-                    list(WAYS), value=next(iter(WAYS)), label="Guided by density",
-                    info="Paints more than you ask for, up to four times, and keeps what genuine images resemble.",
+            with gr.Accordion("Guided by density", open=False):
+                gr.HTML(GUIDED_NOTE)
+                way = gr.Radio(list(WAYS), value=next(iter(WAYS)), label="What is kept")
+                per_image = gr.Slider(
+                    2, MOST_PER_IMAGE, GuidedSettings.best_of, step=1, label="n: painted for each image wanted",
+                    info=PER_IMAGE_INFO,
                 )  # fmt: skip
         with gr.Column(scale=6, min_width=340):
-            rate = gr.HTML(idle_card(BEFORE_FIRST))
+            rate = gr.HTML(idle_card(BEFORE_FIRST) + first_look(session.engine.preset))
             gallery = verdict_gallery("Images: verdict, margin in nats", GALLERY_ID)
             frames = gr.HTML()
             hint = gr.HTML()
@@ -252,20 +269,20 @@ def build_paint_tab(session: Session) -> PaintTab:
     inputs = PaintInputs(prompt, checkpoint, n_images, seed, steps, guidance, hdr_mass)
     gr.HTML(LOOK_CLOSER)
     build_time_panel(session, inputs)
-    build_given_panel(session, inputs, way)
+    build_given_panel(session, PanelControls(inputs, way, per_image, stop_when_decided))
 
     shown = [gallery, rate, frames, hint, histogram, mean, table, record, result]
     starting = gr.on(
         [start.click, prompt.submit], lambda: (stop_enabled(True), ""), None, [stop, details], **UNQUEUED
     )
     painting = starting.then(
-        partial(paint_images, session), [way, stop_when_decided, *inputs.components()], shown,
+        partial(paint_images, session), [way, per_image, stop_when_decided, *inputs.components()], shown,
         concurrency_id=DEVICE, concurrency_limit=1, api_visibility="private",
         show_progress="minimal", show_progress_on=rate,
     )  # fmt: skip
     painting.then(partial(stop_enabled, False), None, stop, **UNQUEUED)
     wire_stop(stop, painting, stopped, [result, hdr_mass], [*shown, stop])
-    wire_details(session, gallery, result, hdr_mass, details)
+    wire_details(session, gallery, [result], lambda painting: painting and painting.shown, hdr_mass, details)
     hdr_mass.change(decide_again, [result, hdr_mass], shown, trigger_mode="always_last", **UNQUEUED).then(
         lambda: "", None, details, **UNQUEUED
     )
@@ -273,16 +290,14 @@ def build_paint_tab(session: Session) -> PaintTab:
     for name, endpoint in (
         ("paint", paint_endpoint), ("time_machine", time_machine_endpoint), ("score_image", score_image_endpoint),
     ):  # fmt: skip
-        gr.api(endpoint(session), api_name=name, concurrency_id=DEVICE, concurrency_limit=1)
+        serve_endpoint(endpoint(session), name, on_device=True)
     return PaintTab(prompt, result)
 
 
 def stopped(painting: Painting | None, hdr_mass: float) -> tuple[Any, ...]:
     """After Stop: the images judged so far stay, and the tab can be used again."""
     if painting is None:
-        _, _, *others = decide_again(None, hdr_mass)
-        return (
-            shown_gallery([]), idle_card("Stopped before the first image was judged."), *others, stop_enabled(False)
-        )  # fmt: skip
+        card = idle_card("Stopped before the first image was judged.")
+        return gr.skip(), card, *(gr.skip(),) * 7, stop_enabled(False)
     again = painting.with_mass(hdr_mass)
-    return gallery_of(again), *panels(again, is_stopped=True), again, stop_enabled(False)
+    return shown_images(again.shown), *panels(again, is_stopped=True), again, stop_enabled(False)

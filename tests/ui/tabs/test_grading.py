@@ -3,25 +3,24 @@ import re
 from dataclasses import replace
 
 import gradio as gr
-import numpy as np
 import pytest
 
 from hallulab.data.target_prompts import target_sentence
+from hallulab.experiments.grade_rules import check_rules
 from hallulab.experiments.post_training import BINARY
 from hallulab.experiments.post_training_summary import policy_table
-from hallulab.scoring.answer_file import GivenAnswer
-from hallulab.scoring.grading import grade_all
 from hallulab.ui.parts import grading_training
 from hallulab.ui.parts.grading_cards import ALL, FILTERS, MISTAKES, OTHERS, WITHHELD
-from hallulab.ui.parts.grading_inputs import MAX_CHARACTERS, MAX_GRADED, example_source, pasted_source
+from hallulab.ui.parts.grading_inputs import MAX_CHARACTERS, MAX_GRADED, pasted_source
 from hallulab.ui.parts.grading_play import (
     choose_examples,
     filter_answers,
     grading_panels,
     read_pasted,
     show_grades,
+    whose_choices,
 )
-from hallulab.ui.parts.grading_rank import rank_answerers
+from hallulab.ui.parts.grading_rules import rules_table, show_observation
 from hallulab.ui.parts.grading_training import policies_card, settled, train_policies
 from hallulab.ui.tabs.grading import EXAMPLE_LINE, build_grading_tab, grade
 
@@ -49,6 +48,11 @@ def pasted(*lines):
     return pasted_source("\n".join(lines))
 
 
+def many(kinds, n=30, **more):
+    """Lines of n questions, the kinds of answers by turns."""
+    return pasted(*(line(place, kinds[place % len(kinds)], 0.95, **more) for place in range(n)))
+
+
 FOUR = pasted(
     line(1, "Paris", 0.9), line(2, "Lyon", 0.6), line(3, "Lyon", 0.8), line(4, "I do not know", 0.2)
 )
@@ -59,7 +63,7 @@ def test_points_at_a_target_by_hand():
     card = text_of(grading_panels(FOUR, 0.75, ALL)[0])
     assert "a mistake costs 3 points" in card
     assert "Of 4 graded answers 2 are wrong: −1.25 points a question" in card
-    assert "Withhold the 1 it is at most 75 % sure of, and it is −0.50" in card
+    assert "Withhold the 1 it is at most 75 % sure of, and it is −0.50 instead of −1.25" in card
     assert "with 25.0 % wrong instead of 50.0 %" in card
 
 
@@ -78,7 +82,8 @@ def test_the_table_is_regraded_as_t_moves():
 def test_the_verdict_says_whether_answering_pays():
     assert "✓ Better than saying nothing" in grading_panels(None, 0.5, ALL)[0]
     assert "✕ Worse than saying nothing" in grading_panels(None, 0.95, ALL)[0]
-    assert "? Not told from saying nothing" in grading_panels(FOUR, 0.5, ALL)[0]
+    assert "? Too few questions for a verdict" in grading_panels(FOUR, 0.5, ALL)[0]
+    assert "? Not told from saying nothing" in grading_panels(many(["Paris", "Lyon"]), 0.5, ALL)[0]
     assert "withholding an answer can only lose points" in grading_panels(None, 0, ALL)[0]
     nothing = pasted(line(1, "Paris", correct_answers=[], incorrect_answers=[]))
     assert "? Nothing to grade" in grading_panels(nothing, 0.5, ALL)[0]
@@ -124,32 +129,83 @@ def test_targets_that_are_none_are_refused(target):
 
 
 def test_binary_grading_and_targets_rank_the_same_answers_differently():
-    answers = example_source().graded
-    strict = {one.name: one for one in rank_answerers(answers, 0.9)}
-    always, withheld = strict["Answers whatever it has"], strict["Answers only when over 90 % sure"]
-    silent = strict["Always says “I do not know”"]
-    assert always.binary_rank < withheld.binary_rank < silent.binary_rank
-    assert withheld.rank < silent.rank < always.rank
-    scores = answers.scores(0.9, "by_confidence")
-    assert withheld.at_target.mean == pytest.approx(np.nanmean(scores))
-    assert "Binary grading puts “Answers whatever it has” first" in grading_panels(None, 0.9, ALL)[6]
+    ranking = text_of(grading_panels(None, 0.9, ALL)[6])
+    assert "Binary grading puts “Answers whatever it has” first" in ranking
+    assert "at t = 0.9 it is “Answers only when over 90 % sure”, ahead of it by" in ranking
+    assert "200 questions in common" in ranking
+    assert "p = " in ranking
+    assert "This is binary grading itself" in grading_panels(None, 0, ALL)[6]
 
 
-def test_several_models_are_ranked_by_name():
-    two = [
-        GivenAnswer(str(n), "?", answer, ("Paris",), ("Lyon",), confidence, model)
-        for model, answer, confidence in (("bold", "Lyon", 0.4), ("shy", "I do not know", 0.4))
-        for n in range(3)
+def two_models():
+    lines = [
+        line(n, answer, 0.9, model=model)
+        for n in range(20)
+        for model, answer in (
+            ("bold", "Paris" if n < 12 else "Lyon"),
+            ("shy", "I do not know" if n % 2 else "Paris"),
+        )
     ]
-    names = [one.name for one in rank_answerers(grade_all(two), 0.5)]
-    # bold: −1 as given, 0 when it answers only above its own 0.4
-    assert names[-1] == "bold"
-    assert "bold, answers only when over 50 % sure" in names
-    assert {one.name: one.rank for one in rank_answerers(grade_all(two), 0.5)}["shy"] == 1
+    return pasted(*lines)
+
+
+def test_a_verdict_is_about_one_of_several_and_the_ranking_about_all():
+    source = two_models()
+    assert whose_choices(source) == [("bold", 0), ("shy", 1)]
+    bold, shy = (grading_panels(source, 0.5, ALL, place) for place in (0, 1))
+    assert "Of 20 graded answers 8 are wrong" in text_of(bold[0])
+    assert "Of 20 graded answers 0 are wrong" in text_of(shy[0])
+    assert bold[6] == shy[6]
+    assert "at t = 0.5 it is “shy”" in text_of(bold[6])
+    assert bold[5].count("<tr") == shy[5].count("<tr") == 21
+    assert grading_panels(source, 0.5, ALL, 9)[0] == bold[0]  # a choice of an earlier file
+    assert read_pasted("\n".join([line(1, "Paris", model="a"), line(1, "Paris", model="b")]))[2].visible
+    assert not choose_examples()[2].visible
+
+
+def test_what_is_left_out_and_what_it_could_change_is_on_the_card():
+    source = pasted(*(line(n, "Paris" if n < 20 else "London", 0.9) for n in range(40)))
+    card = text_of(grading_panels(source, 0.5, ALL)[0])
+    assert "The ungradable answers would decide" in card
+    assert "20 answers could not be graded and are left out: were all wrong, it would be 0.000 points" in card
+    open_ended = many(["Paris", "London"], incorrect_answers=[])
+    assert "Careful: 30 of 30 answers are to questions that list no incorrect_answers" in text_of(
+        grading_panels(open_ended, 0.5, ALL)[0]
+    )
+    closed, *_ = read_pasted("\n".join(line(n, "London", incorrect_answers=[]) for n in range(20)), True)
+    card = grading_panels(closed, 0.5, ALL)[0]
+    assert "✕ Worse than saying nothing" in card
+    assert "Careful" not in card
+    unsure = pasted(line(1, "Paris", 0.9), line(2, "Paris"))
+    assert "1 answer without a confidence left out of what is withheld" in text_of(
+        grading_panels(unsure, 0.5, ALL)[0]
+    )
+
+
+def test_the_best_threshold_is_on_the_card():
+    card = text_of(grading_panels(None, 0.75, ALL)[0])
+    assert "these answers score most when given above confidence 0.881 [" in card
+
+
+def test_answers_to_stated_targets_are_audited():
+    told = many(["Paris", "Lyon"], stated_target=0.9)
+    audited = text_of(grading_panels(told, 0.5, ALL)[6])
+    assert "Told a target, does it keep to it?" in audited
+    assert "over-confident" in audited
+    assert "Told a target" not in grading_panels(None, 0.5, ALL)[6]
+
+
+def test_observation_1_and_the_rules_are_shown():
+    figure, caption = show_observation()
+    assert figure.visible
+    assert "“I do not know” is best under 0 of 31,053 beliefs" in caption
+    table = text_of(rules_table(check_rules("held_out")))
+    assert "held out: written by the same hand before the rules were changed" in table
+    assert "258 answers to 30 questions" in table
 
 
 def test_malformed_lines_are_named_by_number_and_the_rest_is_graded():
-    source, note = read_pasted("\n".join([line(1, "Paris"), "{", "", '{"id": 2}', line(3, "Lyon")]))
+    source, note, _ = read_pasted("\n".join([line(1, "Paris"), "{", "", '{"id": 2}', line(3, "Lyon")]))
     assert len(source.graded.answers) == 2
     said = text_of(note)
     assert "2 answers read from your answers. 2 lines left out:" in said
@@ -159,7 +215,7 @@ def test_malformed_lines_are_named_by_number_and_the_rest_is_graded():
 
 def test_nothing_typed_becomes_markup():
     evil = "<img src=x onerror=alert(1)>"
-    source, note = read_pasted(
+    source, note, _ = read_pasted(
         "\n".join([
             line(1, f"Lyon {evil}", 0.3, question=evil, model=evil, correct_answers=[evil, "Paris"]),
             line(2, evil, 0.4, model="b"),
@@ -192,7 +248,7 @@ def test_a_byte_order_mark_is_no_mistake():
 
 
 def test_the_examples_are_real_answers():
-    source, note = choose_examples()
+    source, note, _ = choose_examples()
     assert len(source.graded.answers) == 200
     assert "200 answers read from the shipped examples" in note
     assert pasted_source(EXAMPLE_LINE).graded.answers[0].grade == "correct"
@@ -206,7 +262,15 @@ def test_the_endpoint_gives_what_the_command_gives():
     assert record["penalty"] == 3
     assert "line 5" in refusal(grade, text + "\n{")
     assert grade(text + "\n{", 0.75, True)["bad_lines"][0]["line"] == 5
-    assert "t = 1" in refusal(grade, text, 1.0)
+    assert "got 1.0: the penalty" in refusal(grade, text, 1.0)
+    assert "0 &lt;= t &lt; 1, got 'x'" in refusal(grade, text, "x")
+    assert "0 &lt;= t &lt; 1, got nothing" in refusal(grade, text, None)
+    assert "seed as a whole number" in refusal(grade, text, 0.5, False, None)
+    assert "line 5: answer with half a character" in refusal(grade, text + "\n" + line(5, "\ud800"))
+    raw = line(5, "HALF").replace("HALF", "\ud800")
+    assert "line 5: answer with half a character" in refusal(grade, f"{text}\n{raw}")
+    assert "at most 50,000 are graded" in refusal(grade, line(1, "Paris " * 10_000))
+    assert grade(line(1, "London"), 0.5, False, 0, True)["as_given"]["n_by_grade"]["wrong"] == 1
     assert grade()["n"] == 200
 
 

@@ -1,0 +1,124 @@
+"""What a run has measured, by key: in memory, and in one file of records per process; a run may be continued and grow.
+
+An experiment says how its records are written, read and told apart; the log keeps them, and refuses to go on with the
+records of another run before anything is written.
+"""
+
+import json
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from hallulab.errors import RefusedInputError
+from hallulab.experiments.workers import Workers, process_path, process_paths
+from hallulab.records import RecordFile, as_plain, library_versions
+
+Item = TypeVar("Item")
+Kind = TypeVar("Kind")
+Record = Mapping[str, Any]
+SETTINGS = "settings"
+"""kind of the records that say what was asked for"""
+
+
+@dataclass(frozen=True)
+class RecordFormat(Generic[Item]):
+    """How an experiment's measurements become lines of a file."""
+
+    experiment: str
+    """such as "a resemblance run": what a refusal calls it"""
+    to_record: Callable[[Item], dict[str, Any]]
+    from_record: Callable[[dict[str, Any]], Item | None]
+    """None for a line of another kind; RefusedInputError for one of another version"""
+    key_of: Callable[[Item], Hashable]
+    """equal for two measurements of the same thing, of which the later one counts"""
+
+
+class RunLog(Generic[Item]):
+    """What the run has measured.
+
+    Args:
+        form: of the records.
+        records: the first process's file; None keeps everything in memory alone.
+        workers: whose files are read, and which of them is written.
+    """
+
+    def __init__(self, form: RecordFormat[Item], records: RecordFile | None, workers: Workers | None = None):
+        self._form, self._records = form, records
+        self._workers = workers or Workers()
+        self.items: dict[Hashable, Item] = {}
+        """key → what was measured, in the order of the first time"""
+        self.headers: list[dict[str, Any]] = []
+        """what was asked for, each time something new was"""
+        self.reload()
+
+    def reload(self) -> None:
+        """Read what every process has written."""
+        if self._records is None:
+            return
+        found = [record for path in process_paths(self._records.path) for record in RecordFile(path).read()]
+        self.headers = [record for record in found if record.get("kind") == SETTINGS]
+        for item in map(self._form.from_record, found):
+            if item is not None:
+                self.items[self._form.key_of(item)] = item
+
+    def check(self, decides: Mapping[str, Any], read: Callable[[Record], Mapping[str, Any]]) -> None:
+        """Refuse to go on with another run.
+
+        Args:
+            decides: what two runs must agree in to be the same.
+            read: the same of a header; it refuses those of another version.
+        """
+        for header in self.headers:
+            theirs = read(header)
+            differing = [name for name, value in decides.items() if theirs.get(name) != value]
+            if differing and self._records:
+                raise RefusedInputError(
+                    f"expected a run with the same settings in {self._records.path}, got another "
+                    f"{', '.join(differing)}: choose another folder"
+                )
+        if self.items and not self.headers and self._records:
+            raise RefusedInputError(
+                f"expected the settings of {self._form.experiment} in {self._records.path}, found records without "
+                "them: choose another folder"
+            )
+
+    def begin(self, header: Record) -> None:
+        """Write what is asked for, where no header says the same; the first process does so for all of a launch."""
+        asked = json.loads(
+            json.dumps(as_plain({"kind": SETTINGS} | dict(header)))
+        )  # as it reads once written
+        is_new = asked not in [{k: v for k, v in one.items() if k != "versions"} for one in self.headers]
+        if is_new:
+            self.headers.append(asked | {"versions": library_versions()})
+        if is_new and self._records and self._workers.index == 0:
+            self._records.append(self.headers[-1])
+        self._workers.wait()
+
+    def keep(self, items: Iterable[Item]) -> None:
+        """Keep measurements, in this process's file as well."""
+        kept = list(items)
+        self.items |= {self._form.key_of(item): item for item in kept}
+        if self._records and kept:
+            path = process_path(self._records.path, self._workers.index)
+            RecordFile(path).append_all(map(self._form.to_record, kept))
+
+    def keep_new(self, items: Iterable[Item]) -> None:
+        """Keep what is not there yet."""
+        self.keep([item for item in items if self._form.key_of(item) not in self.items])
+
+    def of_type(self, kind: type[Kind]) -> list[Kind]:
+        """Measurements of one type."""
+        return [item for item in self.items.values() if isinstance(item, kind)]
+
+    def check_weights(self, found: Any) -> None:
+        """Refuse other weights under the name of earlier ones.
+
+        Args:
+            found: an item with `checkpoint`, `model` and `sha256`.
+        """
+        earlier: Any = self.items.get(self._form.key_of(found))
+        if earlier and (earlier.model, earlier.sha256) != (found.model, found.sha256):
+            raise RefusedInputError(
+                f"expected the same weights of {found.checkpoint} as when this run was begun, found others: choose "
+                "another folder"
+            )
