@@ -27,6 +27,8 @@ N_SCORED_SAMPLE = 4_096
 SAMPLE_SEED = 0
 FAR_HEADS = 0.1
 """a prediction further than this from every count that can come up is far off, however generously it is read"""
+DISTANCE_TOLERANCE = 1e-9
+"""heads; means are sums of fractions, and 3.1 - 3 must not be above 0.1"""
 
 
 @dataclass(frozen=True)
@@ -176,7 +178,7 @@ def score_answers(table: CoinTable, answers: Answers, rule: CoinRule) -> AnswerS
             hallucination_rate=share(is_outside(right, log_delta)),
             squared_error=table.variance + share((values - table.mean[:, None]) ** 2),
             impossible_share=share(right == 0),
-            far_share=share(distance > FAR_HEADS),
+            far_share=share(distance > FAR_HEADS + DISTANCE_TOLERANCE),
         )
 
 
