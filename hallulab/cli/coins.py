@@ -249,11 +249,13 @@ def _print_result(result: "CoinResult", table: "Sequence[SummaryRow]") -> None:
 
 def _print_row(row: "SummaryRow", settings: CoinSettings, with_spread: Any) -> None:
     """What does not fit the table."""
+    from hallulab.scoring.coin_table import FAR_HEADS
+
     if row.impossible_share.exact is not None:
         print(
             f"  {row.answer}, before rounding: cannot happen in {with_spread(row.impossible_share, as_percent=True)} "
             "of the "
-            f"draws, off every possible count by over 0.1 in {with_spread(row.far_share, as_percent=True)}"
+            f"draws, off every possible count by over {FAR_HEADS:g} in {with_spread(row.far_share, as_percent=True)}"
         )
     if settings.choices.law != "data":
         print(

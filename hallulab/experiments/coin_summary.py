@@ -47,7 +47,7 @@ class SummaryRow:
     impossible_share: OverRounds
     """draws whose output, before any rounding, cannot come up"""
     far_share: OverRounds
-    """draws whose output, before any rounding, is further than 0.1 heads from every possible count"""
+    """draws whose output, before any rounding, is further than `FAR_HEADS` from every possible count"""
     n_flips_scored: int
     """held-out flips of all rounds"""
     n_missing: int

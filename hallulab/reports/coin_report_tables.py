@@ -10,6 +10,7 @@ from hallulab.reports.coin_numbers import value_words, with_spread
 from hallulab.reports.coin_words import VARIANT_TITLES, estimator_title, rule_title, short_way_title
 from hallulab.reports.numbers import MISSING, between, decimal, percent
 from hallulab.reports.page import PageTable
+from hallulab.scoring.coin_table import FAR_HEADS
 
 MEANS_NOTE = (
     "Mean over rounds; in brackets the 95 % Student-t interval of that mean, or that all rounds agree, as that "
@@ -63,7 +64,7 @@ def unrounded_table(rows: Sequence[SummaryRow]) -> PageTable:
     """The output as it comes out of the network: the A* of Def. 4.2."""
     return PageTable(
         "Before any rounding",
-        ("run", "cannot happen", "exact minimiser", "further than 0.1 heads", "exact minimiser"),
+        ("run", "cannot happen", "exact minimiser", f"further than {FAR_HEADS:g} heads", "exact minimiser"),
         [
             (
                 row_title(row),
@@ -76,10 +77,8 @@ def unrounded_table(rows: Sequence[SummaryRow]) -> PageTable:
             if row.impossible_share.exact is not None
         ],
         f"{MEANS_NOTE} Cannot happen: the share of draws whose output has probability 0, which is a hallucination at "
-        "every "
-        "δ. A network hits a whole number by accident only, so the second share, of outputs further than a tenth of "
-        "a head "
-        "from every count that can come up, says how much of it is more than a last digit.",
+        "every δ. A network hits a whole number by accident only, so the second share, of outputs further than a "
+        "twentieth of a head from every count that can come up, says how much of it is more than a last digit.",
     )
 
 

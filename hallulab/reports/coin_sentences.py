@@ -125,7 +125,7 @@ def _before_rounding(row: SummaryRow) -> Iterator[str]:
         return
     yield (
         f"As it comes out of the network, before any rounding, its output is a number of heads that cannot happen in "
-        f"{percent(share.mean)} of the draws{_spread(share)}, and further than a tenth of a head from every count "
+        f"{percent(share.mean)} of the draws{_spread(share)}, and further than a twentieth of a head from every count "
         "that can "
         f"in {percent(far.mean)}. The exact minimiser of the same loss: {percent(share.exact)} and "
         f"{percent(far.exact)}."

@@ -25,10 +25,11 @@ MAX_SCORED_DRAWS = 13_000
 """at every scored moment a network answers all draws where there are no more (N <= 8), else a sample"""
 N_SCORED_SAMPLE = 4_096
 SAMPLE_SEED = 0
-FAR_HEADS = 0.1
-"""a prediction further than this from every count that can come up is far off, however generously it is read"""
+FAR_HEADS = 0.05
+"""a prediction further than this from every count that can come up is more than a last digit off: half of the
+smallest step between means of N = 5"""
 DISTANCE_TOLERANCE = 1e-9
-"""heads; means are sums of fractions, and 3.1 - 3 must not be above 0.1"""
+"""heads; means are sums of fractions, and 3.05 - 3 must not be above 0.05"""
 
 
 @dataclass(frozen=True)

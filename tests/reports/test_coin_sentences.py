@@ -67,8 +67,8 @@ def test_how_well_it_learned_is_measured_against_the_least_possible(loss, words)
 def test_the_output_before_rounding_is_told_beside_the_exact_minimiser():
     assert sentence(finished(3), "As it comes out of the network") == (
         "As it comes out of the network, before any rounding, its output is a number of heads that cannot happen in "
-        "100.0 % of the draws (all 3 rounds alike), and further than a tenth of a head from every count that can in "
-        "80.0 %. The exact minimiser of the same loss: 83.3 % and 83.3 %."
+        "100.0 % of the draws (all 3 rounds alike), and further than a twentieth of a head from every count that can "
+        "in 80.0 %. The exact minimiser of the same loss: 83.3 % and 83.3 %."
     )
     assert not [
         text for text in sentences(finished(2, objective="cross_entropy")) if "before any rounding" in text

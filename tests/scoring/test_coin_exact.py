@@ -106,7 +106,7 @@ def scores_by_hand(coins_per_draw, delta):
                 total[3] += weight * sum(p * (answer - heads) ** 2 for heads, p in enumerate(pmf))
                 total[4] += weight * (right == 0)
                 reachable = [abs(answer - heads) for heads, p in enumerate(pmf) if p]
-                total[5] += weight * (min(reachable) > Fraction(1, 10))
+                total[5] += weight * (min(reachable) > Fraction(1, 20))
     return {name: [float(value / len(draws)) for value in total] for name, total in totals.items()}
 
 
