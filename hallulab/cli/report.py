@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,6 +28,13 @@ def report(
             "each page lies in a folder named after page and kind, such as RUN/report-facts/report.html."
         ),
     ] = None,
+    delta: Annotated[
+        float | None,
+        typer.Option(help="Coins: judge by this δ instead of the run's own; nothing is trained."),
+    ] = None,
+    hdr_mass: Annotated[
+        float | None, typer.Option(help="Coins: judge by the region that holds this share of the flips.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Write one self-contained HTML page about a run, with figure.png, figure.svg and points.csv beside it.
@@ -34,8 +42,11 @@ def report(
     Where the folder holds several kinds of run, each gets a page of its own in a folder of its own.
     """
     kinds = _kinds_in(run)
+    writers = {kind: write for kind, (_, write) in WRITERS.items()}
+    if delta is not None or hdr_mass is not None:
+        writers["coins"] = _judged_coins(kinds, delta, hdr_mass)
     with quiet_stdout():
-        pages, left_out = _written(run, out, kinds)
+        pages, left_out = _written(run, out, {kind: writers[kind] for kind in kinds})
     if as_json:
         print_json(
             {
@@ -76,6 +87,18 @@ def _coins(run: Path, out: Path | None) -> "WrittenReport":
     from hallulab.reports.coin_report import write_coin_report
 
     return write_coin_report(run, out)
+
+
+def _judged_coins(kinds: list[str], delta: float | None, hdr_mass: float | None) -> "Writer":
+    """The writer of coin runs, with another line; refused where there is no coin run."""
+    if "coins" not in kinds:
+        raise RefusedInputError(
+            "expected --delta or --hdr-mass for a coin run, got another run: leave them out"
+        )
+    from hallulab.reports.coin_report import write_coin_report
+    from hallulab.scoring.coin_rule import rule_of
+
+    return partial(write_coin_report, rule=rule_of(delta=delta, hdr_mass=hdr_mass))
 
 
 def _facts(run: Path, out: Path | None) -> "WrittenReport":
@@ -132,7 +155,8 @@ def _detectors(run: Path, out: Path | None) -> "WrittenReport":
     return write_detectors_report(run, out)
 
 
-WRITERS: dict[str, tuple[tuple[str, ...], Callable[[Path, Path | None], "WrittenReport"]]] = {
+Writer = Callable[[Path, Path | None], "WrittenReport"]
+WRITERS: dict[str, tuple[tuple[str, ...], Writer]] = {
     "coins": (("coins-*.jsonl",), _coins),
     "facts": (("facts-*.jsonl",), _facts),
     "theorem-2": (("theorem-2-*.jsonl",), _theorem_2),
@@ -163,17 +187,19 @@ def _kinds_in(run: Path) -> list[str]:
     return kinds
 
 
-def _written(run: Path, out: Path | None, kinds: list[str]) -> tuple[list[_KindPage], dict[str, str]]:
+def _written(
+    run: Path, out: Path | None, writers: dict[str, Writer]
+) -> tuple[list[_KindPage], dict[str, str]]:
     """A page for each kind, and why some kinds have none; refused when none has one."""
-    if len(kinds) == 1:
-        return [_KindPage(kinds[0], WRITERS[kinds[0]][1](run, out))], {}
+    if len(writers) == 1:
+        return [_KindPage(kind, write(run, out)) for kind, write in writers.items()], {}
     page = out or run / PAGE_NAME
     pages, left_out = [], {}
-    for kind in kinds:
+    for kind, write in writers.items():
         # figures and points lie beside their page under fixed names, so each kind has a folder
         own = page.parent / f"{page.stem}-{kind}" / page.name
         try:
-            pages.append(_KindPage(kind, WRITERS[kind][1](run, own)))
+            pages.append(_KindPage(kind, write(run, own)))
         except RefusedInputError as error:
             left_out[kind] = str(error)
     if not pages:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Any, Literal
 
 import matplotlib as mpl
@@ -13,7 +12,7 @@ from matplotlib.figure import Figure
 
 from hallulab.reports.figures import NEUTRAL, styled
 from hallulab.reports.page import PageFigure
-from hallulab.reports.static_figures import PNG_DPI, STYLE
+from hallulab.reports.stills import STYLE, still_file
 
 Mark = Literal["line", "dashed", "dotted", "point", "tick", "up", "down", "bar"]
 SIGNS = {
@@ -147,12 +146,10 @@ def page_figure(chart: Chart) -> PageFigure:
     return PageFigure(chart.title, chart_figure(chart), chart_svg(chart), chart.caption)
 
 
-def _file(charts: Chart | Sequence[Chart], kind: str) -> bytes:
+def _file(charts: Chart | Sequence[Chart], kind: Literal["png", "svg"]) -> bytes:
     chosen = [charts] if isinstance(charts, Chart) else list(charts)
     n_columns = min(2, len(chosen))
     n_rows = -(-len(chosen) // n_columns)
-    metadata: dict[str, Any] = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
-    written = BytesIO()
     with mpl.rc_context(STYLE):
         size = (WIDTH_IN * n_columns, HEIGHT_PX / PX_PER_IN * n_rows)
         figure = Figure(figsize=size, layout="constrained", facecolor="white")
@@ -161,8 +158,7 @@ def _file(charts: Chart | Sequence[Chart], kind: str) -> bytes:
             axes.set_axis_off()
         for axes, chart in zip(grid.flat, chosen, strict=False):
             _draw(axes, chart, has_title=len(chosen) > 1)
-        figure.savefig(written, format=kind, dpi=PNG_DPI, metadata=metadata)
-    return written.getvalue()
+    return still_file(figure, kind)
 
 
 def _draw(axes: Axes, chart: Chart, *, has_title: bool) -> None:

@@ -1,3 +1,4 @@
+import csv
 import json
 import shutil
 from fnmatch import fnmatch
@@ -10,9 +11,16 @@ from hallulab.cli.coins import coins
 from hallulab.cli.facts import facts
 from hallulab.cli.report import WRITERS, report
 from hallulab.errors import RefusedInputError
-from hallulab.experiments import coins as coins_records
+from hallulab.experiments import (
+    coin_records,
+    facts_audit_run,
+    grading,
+    iiv,
+    poor_models,
+    post_training,
+    stated_targets,
+)
 from hallulab.experiments import facts as facts_records
-from hallulab.experiments import facts_audit_run, grading, iiv, poor_models, post_training, stated_targets
 from hallulab.reports.written import WrittenReport
 
 
@@ -70,7 +78,7 @@ def test_several_kinds_of_run_get_a_page_each(run, tmp_path, capsys, monkeypatch
 
 
 def test_every_record_file_is_of_one_kind():
-    leave = (coins_records, facts_records, facts_audit_run, grading, stated_targets, post_training, iiv)
+    leave = (coin_records, facts_records, facts_audit_run, grading, stated_targets, post_training, iiv)
     for module in leave:
         name = module.RECORDS_PATTERN.replace("*", "one")
         kinds = [
@@ -78,6 +86,25 @@ def test_every_record_file_is_of_one_kind():
         ]
         assert len(kinds) == 1, (name, kinds)
     assert fnmatch(poor_models.FILE_NAME, WRITERS["iiv"][0][0])
+
+
+def test_another_line_judges_the_records_anew(run, tmp_path):
+    for delta, rate in ((0.3, None), (1.0, "1.0")):
+        report(run, out=tmp_path / f"{delta}" / "page.html", delta=delta)
+        rows = list(csv.DictReader((tmp_path / f"{delta}" / "points.csv").open(encoding="utf-8")))
+        assert rows[-1]["delta"] == str(delta)
+        assert rate is None or rows[-1]["hallucination_rate"] == rate
+    report(run, out=tmp_path / "mass" / "page.html", hdr_mass=0.5)
+    assert "HDR mass 0.5" in (tmp_path / "mass" / "page.html").read_text(encoding="utf-8")
+
+
+def test_a_line_for_another_kind_of_run_is_refused(tmp_path):
+    (tmp_path / "facts-x.jsonl").write_text("{}\n")
+    with pytest.raises(RefusedInputError, match="expected --delta or --hdr-mass for a coin run"):
+        report(tmp_path, delta=0.3)
+    (tmp_path / "coins-x.jsonl").write_text("{}\n")
+    with pytest.raises(RefusedInputError, match="got both"):
+        report(tmp_path, delta=0.3, hdr_mass=0.9)
 
 
 def test_no_folder_is_refused(tmp_path):
