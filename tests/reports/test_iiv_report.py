@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from hallulab.errors import RefusedInputError
@@ -34,8 +35,7 @@ def run_of(first: list[float], second: list[float], base: str | None = None) -> 
     return IivResult(IivSettings("misconceptions", checkpoints=("a", "b")), questions, models, scores)
 
 
-LIKELY, SURE = [-0.5108, -1.2040, -2.3026], [-0.2231, -2.3026, -2.3026]
-"""log (0.6, 0.3, 0.1) and (0.8, 0.1, 0.1)"""
+LIKELY, SURE = (np.log(p).tolist() for p in ([0.6, 0.3, 0.1], [0.8, 0.1, 0.1]))
 
 
 def words_of(result: IivResult) -> str:
@@ -65,7 +65,7 @@ def test_sentences_follow_the_numbers():
     said = " ".join(iiv_sentences(rows))
     assert "40.0 % of its probability is on errors" in said
     assert "No bound was broken: 6 combinations of checkpoint, set and scale, two bounds each." in said
-    broken = [replace(rows[0], is_broken=True), *rows[1:]]
+    broken = [replace(rows[0], bound=replace(rows[0].bound, value=0.9)), *rows[1:]]
     assert "Broken bounds: 1 of 6 combinations" in " ".join(iiv_sentences(broken))
 
 

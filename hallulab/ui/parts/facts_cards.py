@@ -85,7 +85,7 @@ def bound_tiles(world: WorldPoint, point: LearnerPoint | None) -> str:
     )
     if point is None:
         lower = [("–", size_words(world.first_sizes[name])) for name in ("paper_lower", "sharp_lower")]
-        measured = ("–", "no learner to measure")
+        measured: tuple[str, str] = ("–", "no learner to measure")
     else:
         lower = [
             (_at_least(value), size_words(world.first_sizes[name]))
