@@ -28,6 +28,7 @@ bench: .venv/.app-installed
 	$(BIN)/python benchmarks/frames.py
 	$(BIN)/python benchmarks/facts.py
 	$(BIN)/python benchmarks/pictures.py
+	$(BIN)/python benchmarks/words.py
 	$(BIN)/python benchmarks/coins.py
 
 .venv/bin/python:

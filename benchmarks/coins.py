@@ -34,7 +34,10 @@ from benchmarks.floor import expected_distinct, matrix_rates, training_operation
 from benchmarks.plain_coins import PlainEpoch, plain_rounds  # noqa: E402
 from benchmarks.table import Clock, Taken, machine, print_markdown  # noqa: E402
 from hallulab.errors import RefusedInputError  # noqa: E402
-from hallulab.experiments.coin_run import CoinPoint, CoinSettings, Variant  # noqa: E402
+from hallulab.experiments.coin_events import CoinMoment  # noqa: E402
+from hallulab.experiments.coin_points import CoinPoint  # noqa: E402
+from hallulab.experiments.coin_result import coin_result  # noqa: E402
+from hallulab.experiments.coin_settings import CoinSettings, Variant  # noqa: E402
 from hallulab.experiments.coins import run_coins  # noqa: E402
 from hallulab.models.coin_transformer import CoinTransformerSettings  # noqa: E402
 from hallulab.theory.intervals import mean_interval  # noqa: E402
@@ -44,10 +47,10 @@ CLAIM = replace(CoinSettings(coins_per_draw=5, flips=20_000).as_in_paper(), poin
 LEARNED = (
     ("training loss", "train_loss", "train_loss"),
     ("validation loss", "scores.validation_loss", "validation_loss"),
-    ("conditional probability", "scores.conditional_probability", "conditional_probability"),
-    ("hallucination rate", "scores.hallucination_rate", "hallucination_rate"),
+    ("conditional probability", "scores.conditional_probability", "held_out_conditional_probability"),
+    ("hallucination rate", "scores.hallucination_rate", "held_out_hallucination_rate"),
 )
-"""what is compared, and where the plain loop and hallulab keep it"""
+"""what is compared, on the same held-out flips, and where the plain loop and hallulab keep it"""
 
 
 @dataclass(frozen=True)
@@ -184,17 +187,17 @@ def compare(settings: CoinSettings) -> Comparison:
         tell(f"{settings.variant}, plain loop: seed {epoch.seed}, epoch {epoch.epoch}", clock)
     plain = clock.taken()
     clock = Clock()
-    points = []
+    moments = []
     for event in run_coins(settings):
-        if isinstance(event, CoinPoint):
-            points.append(event)
+        if isinstance(event, CoinMoment):
+            moments.append(event)
             tell(f"{settings.variant}, hallulab: seed {event.seed}, epoch {event.epoch:g}", clock)
     ours = clock.taken()
-    last = sorted((p for p in points if p.epoch == settings.epochs), key=lambda point: point.seed)
+    last = coin_result(settings, moments).last_points()
     torch.set_num_threads(n_threads)
     n_rows = round(settings.rounds * inputs_of_step(settings) * tokens_of_draw(settings))
     rates = matrix_rates(n_rows, network_shape(settings), n_cores=n_threads)
-    return Comparison(settings, plain, tuple(plain_epochs), ours, tuple(last), rates)
+    return Comparison(settings, plain, tuple(plain_epochs), ours, last, rates)
 
 
 def inputs_of_step(settings: CoinSettings) -> float:

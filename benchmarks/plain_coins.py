@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from hallulab.data.coins import CoinFlips, flip_draws
-from hallulab.experiments.coin_run import CoinSettings, VariantChoices
+from hallulab.experiments.coin_settings import CoinSettings, VariantChoices
 
 
 @dataclass(frozen=True)

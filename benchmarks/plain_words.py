@@ -10,6 +10,7 @@ import torch
 from hallulab.data.question_sets import ReferencedQuestion
 from hallulab.experiments.words_resemblance_run import WordsResemblanceSettings
 from hallulab.models.qwen import LoadedQwen
+from hallulab.scoring.resemblance import Strangers
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class GreedyAnswer:
 def plain_evaluation(
     qwen: LoadedQwen,
     questions: Sequence[ReferencedQuestion],
-    others: Sequence[Sequence[ReferencedQuestion]],
+    others: Sequence[Strangers],
     settings: WordsResemblanceSettings,
 ) -> Iterator[PlainScore]:
     """Answer and score every question, one after the other.
@@ -71,8 +72,8 @@ def plain_evaluation(
         text = qwen.tokenizer.decode(kept, skip_special_tokens=True).strip()
         generated = time.perf_counter()
         own = closest(text, question.incorrect_answers), closest(text, question.correct_answers)
-        null_incorrect = mean([closest(text, stranger.incorrect_answers) for stranger in strangers])
-        null_correct = mean([closest(text, stranger.correct_answers) for stranger in strangers])
+        null_incorrect = mean([closest(text, stranger.incorrect_answers) for stranger in strangers.incorrect])
+        null_correct = mean([closest(text, stranger.correct_answers) for stranger in strangers.correct])
         scored = time.perf_counter()
         n_tokens = len(written) - ids.shape[1]
         yield PlainScore(
@@ -108,8 +109,8 @@ def prompt_ids(qwen: LoadedQwen, question: str, settings: WordsResemblanceSettin
 
 
 def closest(text: str, references: Sequence[str]) -> float | None:
-    """The largest ratio to any reference, by Python's own difflib."""
-    if not text:
+    """The largest ratio to any reference, by Python's own difflib; None for a text without a letter or digit."""
+    if not any(character.isalnum() for character in text):
         return None
     return max(SequenceMatcher(None, text.lower(), reference.lower()).ratio() for reference in references)
 

@@ -35,7 +35,7 @@ from hallulab.engine.quiet import quiet_libraries  # noqa: E402
 from hallulab.engine.word_batches import answer_batches  # noqa: E402
 from hallulab.engine.words import GenerationSettings  # noqa: E402
 from hallulab.errors import HallulabError  # noqa: E402
-from hallulab.experiments.words_resemblance import null_questions, run_words_resemblance  # noqa: E402
+from hallulab.experiments.words_resemblance import null_strangers, run_words_resemblance  # noqa: E402
 from hallulab.experiments.words_resemblance_run import (  # noqa: E402
     ScoredAnswer,
     Variant,
@@ -222,7 +222,7 @@ def compare(
     engine: Engine, questions: tuple[ReferencedQuestion, ...], settings: WordsResemblanceSettings
 ) -> Comparison:
     """Run both ways from start to finish, the model in memory and warm."""
-    qwen, others = engine.scorer(), null_questions(questions, settings)
+    qwen, others = engine.scorer(), null_strangers(questions, settings)
     for _ in plain_evaluation(qwen, questions[:8], others[:8], settings):
         pass
     run_ours(engine, questions[:8], settings)
@@ -240,7 +240,7 @@ def compare(
 def run_ours(
     engine: Engine, questions: Sequence[ReferencedQuestion], settings: WordsResemblanceSettings
 ) -> tuple[ScoredAnswer, ...]:
-    """One checkpoint's answers, recorded on disk as in any run; the curve of length alone is not part of it."""
+    """One checkpoint's answers, recorded on disk as in any run; the controls that come after them are left out."""
     with tempfile.TemporaryDirectory() as folder:
         records = RecordFile(Path(folder) / "run.jsonl")
         steps = run_words_resemblance(engine, settings, questions, records=records)

@@ -1,7 +1,8 @@
 """Draws the pictures of README, docs and page from the shipped checkpoints: `python docs/make_images.py [NAME…]`.
 
-`checkpoints`, `blends` and `resemblance` go to docs/images, `first-look` to the Paint tab.
-`resemblance` needs TruthfulQA (HALLULAB_TRUTHFULQA, or the Hub) and continues the answers in runs/words-sweep.
+`checkpoints`, `blends` and `resemblance` go to docs/images, `first-look` to the Paint tab, `experiment` to the Ask tab.
+`resemblance` needs TruthfulQA (HALLULAB_TRUTHFULQA, or the Hub) and continues the answers in runs/words-sweep;
+`experiment` keeps what is in that folder, so run the commands of docs/words.md first.
 """
 
 import json
@@ -24,6 +25,7 @@ from hallulab.experiments.words_sweep import read_words_sweep  # noqa: E402
 from hallulab.records import RecordFile  # noqa: E402
 from hallulab.reports.charts import chart_png  # noqa: E402
 from hallulab.reports.contact_sheet import ContactRow, contact_sheet  # noqa: E402
+from hallulab.reports.kept_words import SHIPPED_RUN, kept_text, words_of_run  # noqa: E402
 from hallulab.reports.words_figures import figure_4, length_chart, paper_chart  # noqa: E402
 from hallulab.scoring.picture_frames import frame_of  # noqa: E402
 from hallulab.scoring.picture_verdicts import score_embeddings  # noqa: E402
@@ -124,6 +126,8 @@ def main(names: list[str]) -> None:
         FILE.write_text(first_look_json(engine), encoding="utf-8")
     if not names or "resemblance" in names:
         (DOCS / "images" / "resemblance.png").write_bytes(resemblance_png(engine))
+    if not names or "experiment" in names:
+        SHIPPED_RUN.write_text(kept_text(words_of_run(SWEEP)), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from hallulab.experiments.words_verdicts_run import (
     VerdictsResult,
     WordsVerdictsSettings,
 )
+from hallulab.scoring.training_history import AdapterTraining
 
 SCORED_BY = ScoredBy("scorer", "1", tie_tolerance_nats=0.0)
 
@@ -53,7 +54,13 @@ def result(frames, answers, checkpoints=(), **changed) -> VerdictsResult:
     """These measurements as one run."""
     settings = WordsVerdictsSettings(**({"n_genuine": 100} | changed))
     records = tuple(
-        CheckpointRecord(name, "scorer" if name == "base" else f"scorer + {name}", name, loss)
+        CheckpointRecord(
+            name,
+            "scorer" if name == "base" else f"scorer + {name}",
+            name,
+            name == "base",
+            None if name == "base" else AdapterTraining(name, 2, 1, 0.001, loss),
+        )
         for name, loss in checkpoints
     )
     return VerdictsResult(settings, SCORED_BY, records, tuple(frames), tuple(answers))

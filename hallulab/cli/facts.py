@@ -3,6 +3,7 @@
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from hallulab.experiments.facts_audit import FactsAudit
     from hallulab.experiments.facts_run import FactsSettings
     from hallulab.experiments.facts_summary import FactsResult
+
+WIDTH = 110
+"""of notes below a table"""
 
 
 def facts(
@@ -46,6 +50,12 @@ def facts(
     worlds: Annotated[
         int | None, typer.Option(help="Only check how often Theorem 2 holds, in so many worlds.")
     ] = None,
+    corpus: Annotated[
+        Path | None, typer.Option(help="Only write the first world's training text to this file.")
+    ] = None,
+    show_corpus: Annotated[
+        int | None, typer.Option(help="Only print so many lines of that text.", min=1)
+    ] = None,
     device: Annotated[str, typer.Option(help="Where qwen learns: cpu, or a GPU such as cuda:0.")] = "cpu",
     out: Annotated[
         Path | None, typer.Option(help="Folder for the records; what is in it is not measured again.")
@@ -57,16 +67,35 @@ def facts(
         n_prompts=prompts, n_answers=answers, fewest_answers=fewest_answers, zipf_exponent=zipf,
         answer_rate=answer_rate, rarest_answer_rate=rarest_answer_rate,
     )  # fmt: skip
+    learning = given(learner=learner or None, all_learners=all_learners or None, rounds=rounds, epochs=epochs)
+    _check_only_one(given(worlds=worlds, corpus=corpus, show_corpus=show_corpus), learning, out)
     run = given(n_samples=samples, rounds=rounds, seed=seed)
     with quiet_stdout():
         settings = _settings(world, run, learner or [], all_learners=all_learners, epochs=epochs)
-        if worlds is None:
-            outcome = _run(settings, out, device)
-        elif out is None:
-            outcome = _audit(settings, worlds)
+        if worlds is not None:
+            outcome = _audit(settings, worlds, out)
+        elif corpus is not None or show_corpus is not None:
+            outcome = _corpus(settings, corpus, show_corpus)
         else:
-            raise RefusedInputError("expected --worlds without --out: the seeds repeat its result")
+            outcome = _run(settings, out, device)
     outcome.tell(as_json=as_json)
+
+
+def _check_only_one(only: dict[str, Any], learning: dict[str, Any], out: Path | None) -> None:
+    """Refuse what would be left aside: nobody learns where only worlds are checked or a text is written."""
+
+    def named(options: dict[str, Any]) -> str:
+        return ", ".join(f"--{name.replace('_', '-')}" for name in options)
+
+    if len(only) > 1:
+        raise RefusedInputError(f"expected one of {named(only)}, got them together: leave one out")
+    if only and learning:
+        raise RefusedInputError(
+            f"expected {named(only)} without {named(learning)}: the learners of Theorem 2 and the text of a world do "
+            "not depend on them"
+        )
+    if out and only and "worlds" not in only:
+        raise RefusedInputError(f"expected {named(only)} without --out: it leaves no records")
 
 
 def _settings(
@@ -106,74 +135,62 @@ def _run(settings: "FactsSettings", out: Path | None, device: str) -> Outcome:
     return Outcome(result.to_json() | where, partial(_print_result, result))
 
 
-def _audit(settings: "FactsSettings", n_worlds: int) -> Outcome:
-    from hallulab.experiments.facts_audit import FactsAudit, audit_worlds
+def _audit(settings: "FactsSettings", n_worlds: int, out: Path | None) -> Outcome:
+    from hallulab.experiments.facts_audit import AuditSettings, FactsAudit
+    from hallulab.experiments.facts_audit_run import audit_worlds, records_path
+    from hallulab.records import RecordFile, library_versions
 
+    asked = AuditSettings(settings.world, settings.n_samples, n_worlds, settings.seed)
+    records = RecordFile(records_path(output_folder(out), asked)) if out else None
     found = []
     with progress_bar(n_worlds, "world") as bar:
-        for world in audit_worlds(settings, n_worlds):
+        for world in audit_worlds(asked, records=records):
             found.append(world)
             bar.update()
-    audit = FactsAudit(settings, tuple(found))
-    return Outcome(audit.to_json(), partial(_print_audit, audit))
+    audit = FactsAudit(asked, tuple(found), library_versions())
+    where = {"records": str(records.path)} if records else {}
+    return Outcome(audit.to_json() | where, partial(_print_audit, audit))
+
+
+def _corpus(settings: "FactsSettings", path: Path | None, n_lines: int | None) -> Outcome:
+    """The training text of the first world, to a file or its beginning to the screen."""
+    from dataclasses import asdict
+    from itertools import islice
+
+    from hallulab.experiments.facts_corpus import training_lines, write_corpus
+    from hallulab.experiments.facts_measure import draw_facts
+
+    facts, counts = draw_facts(settings.world, settings.n_samples, settings.seed)
+    lines = training_lines(facts, counts, seed=settings.seed)
+    about = {"settings": asdict(settings.world) | {"n_samples": settings.n_samples, "seed": settings.seed}}
+    if path is not None:
+        n = write_corpus(path, lines)
+        return Outcome(
+            about | {"corpus": str(path), "n_lines": n},
+            lambda: print(f"Wrote {n:,} training sentences to {path}."),
+        )
+    shown = list(islice(lines, n_lines))
+    return Outcome(about | {"lines": shown}, lambda: print("\n".join(shown)))
 
 
 def _print_result(result: "FactsResult") -> None:
-    from hallulab.reports.facts_figures import LEARNER_TITLES
-    from hallulab.reports.facts_report import facts_headline, facts_sentences, run_title, with_interval
+    from hallulab.reports.facts_report import facts_headline, facts_sentences, run_title
+    from hallulab.reports.facts_tables import bounds_table
 
     print(f"{run_title(result)}, worlds: {len(result.worlds)}. {facts_headline(result)}")
-    print_table(
-        ("", "error rate", "says IDK", "err_iiv", "δ", "Theorem 1", "sharper", "Theorem 2", "sharper"),
-        [
-            (
-                LEARNER_TITLES[row.learner],
-                with_interval(row.err),
-                *(
-                    _number(over.mean)
-                    for over in (
-                        row.abstained, row.err_iiv, row.delta, row.bound, row.sharp_bound, row.paper_lower_bound,
-                        row.sharp_lower_bound,
-                    )
-                ),
-            )
-            for row in result.table
-        ],
-    )  # fmt: skip
+    table = bounds_table(result, has_intervals=False)
+    print_table(table.header, table.rows)
+    print(fill(table.note, WIDTH, initial_indent="  ", subsequent_indent="  "))
+    print()
     for sentence in facts_sentences(result):
         print(f"  {sentence}")
 
 
 def _print_audit(audit: "FactsAudit") -> None:
-    from hallulab.reports.facts_figures import LEARNER_TITLES
-    from hallulab.reports.facts_report import BOUND_TITLES
+    from hallulab.reports.theorem_2_report import audit_sentences, audit_table
 
     print(f"Theorem 2 in {len(audit.worlds):,} worlds:")
-    rows = []
-    for row in audit.rows:
-        held = f"{row.n_held:,} of {row.n_worlds:,}"
-        interval = f"{row.interval.low:.4f} to {row.interval.high:.4f}"
-        numbers = (_number(row.mean_bound), _number(row.mean_err))
-        rows.append(
-            (
-                f"{BOUND_TITLES[row.bound]}: {LEARNER_TITLES[row.learner]}",
-                held,
-                interval,
-                f"{row.n_silent:,}",
-                *numbers,
-            )
-        )
-    print_table(("", "held", "95 % interval", "silent", "mean bound", "mean err"), rows)
-    for name, title in (("esty", "Esty's interval"), ("proved", "the proved interval")):
-        share, interval = audit.coverage(name)
-        print(
-            f"  {title} of 95 % held the missing mass in {share:.3f} ({interval.low:.3f} to {interval.high:.3f})"
-        )
-    print(
-        f"  99 % of these worlds needed a concentration term of at most {audit.needed_constant:.2f}/√N; Theorem 2 "
-        f"subtracts {audit.to_json()['paper_constant']:.1f}/√N"
-    )
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4f}".replace("-0.0000", "0.0000")
+    table = audit_table(audit)
+    print_table(table.header, table.rows)
+    for sentence in audit_sentences(audit):
+        print(f"  {sentence}")

@@ -28,7 +28,10 @@ def iiv(
     checkpoint: Annotated[
         list[str] | None, typer.Option(help="Who judges; repeatable. All of the preset by default.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Of borrowed errors and intervals.", min=0)] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Of borrowed errors, intervals, the circle's points.", min=0),
+    ] = None,
     poor_models: Annotated[
         bool, typer.Option("--poor-models", help="Only enumerate models too poor to tell; loads no model.")
     ] = False,
@@ -44,7 +47,7 @@ def iiv(
                 raise RefusedInputError(
                     "expected --poor-models without --questions, --n-questions and --checkpoint: it asks no model"
                 )
-            found = _poor_models(out)
+            found = _poor_models(seed, out)
         else:
             found = _measured(tuple(questions or ()), n_questions, tuple(checkpoint or ()), seed, out)
     if as_json:
@@ -89,14 +92,16 @@ def _measured(
     return summary_json(results) | ({"out": str(folder)} if folder else {})
 
 
-def _poor_models(out: Path | None) -> dict[str, Any]:
+def _poor_models(seed: int | None, out: Path | None) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from hallulab.experiments.poor_models import FILE_NAME, compute_poor_models
+    from hallulab.experiments.poor_models import FILE_NAME, PoorModelsSettings, compute_poor_models
     from hallulab.records import RecordFile
+    from hallulab.theory.circle_separator import CircleSettings
 
     records = RecordFile(output_folder(out) / FILE_NAME) if out else None
-    found: PoorModels = compute_poor_models(records=records)
+    settings = PoorModelsSettings(circle=CircleSettings(**given(seed=seed)))
+    found: PoorModels = compute_poor_models(settings, records=records)
     return asdict(found) | ({"records": str(records.path)} if records else {})
 
 
@@ -173,16 +178,27 @@ def _print_poor_models(found: dict[str, Any]) -> None:
         print()
     print("Which point lies inside the circle?")
     print_table(
-        ("score", "models", "least error rate", "opt", "Theorem 3 ≥"),
+        ("score", "models tried", "least error rate of these", "opt", "Theorem 3 ≥"),
         [
             (
                 row["family"],
                 f"{row['n_models']:,}",
-                *(f"{row[name]:.4f}" for name in ("least_err", "opt", "bound")),
+                f"{row['least_err']:.4f}",
+                _opt(row),
+                f"{row['bound']:.4f}",
             )
             for row in found["circle"]
         ],
     )
+    print(
+        "  opt: least judging error over every model of the family and every threshold, tried or not; two numbers\n"
+        "  where it is only known to lie between them. Theorem 3 is taken from the lower one."
+    )
+
+
+def _opt(row: dict[str, Any]) -> str:
+    low, high = f"{row['opt_low']:.4f}", f"{row['opt_high']:.4f}"
+    return high if low == high else f"{low} to {high}"
 
 
 def _number(estimate: dict[str, Any], digits: int = 3) -> str:

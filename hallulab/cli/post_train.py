@@ -1,21 +1,25 @@
 """`post-train`: what binary and uncertainty-aware graders teach a learner of arbitrary facts."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hallulab.cli.console import print_json, print_table, progress_bar, quiet_stdout
-from hallulab.cli.world import given, output_folder
+from hallulab.cli.world import chosen_device, given, output_folder
+from hallulab.errors import RefusedInputError
 
 if TYPE_CHECKING:
-    from hallulab.experiments.post_training_summary import OverWorlds, PolicyRow
+    from hallulab.experiments.post_training_run import PostTrainingResult
 
 
 def post_train(
     learner: Annotated[
-        str | None, typer.Option(help="The base: crowded, memoriser, counter, bigram, …")
+        str | None,
+        typer.Option(
+            help="The base: crowded, memoriser, counter, abstainer, trigram, bigram, unigram or qwen (trained)."
+        ),
     ] = None,
     prompts: Annotated[int | None, typer.Option(help="People in the world.")] = None,
     answers: Annotated[int | None, typer.Option(help="Plausible answers to each prompt.")] = None,
@@ -31,19 +35,18 @@ def post_train(
     steps: Annotated[int | None, typer.Option(help="Steps of gradient ascent.")] = None,
     rounds: Annotated[int | None, typer.Option(help="Worlds, with seeds SEED, SEED + 1, …")] = None,
     seed: Annotated[int | None, typer.Option(help="Of the first world.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Of the base qwen.")] = None,
+    device: Annotated[str, typer.Option(help="Where qwen learns: cpu, or a GPU such as cuda:0.")] = "cpu",
     out: Annotated[
         Path | None, typer.Option(help="Folder for the records; finished policies are not trained again.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Train answer policies by exact policy gradient against a binary grader and graders with confidence targets."""
-    from hallulab.experiments.post_training import (
-        PostTrainingResult,
-        PostTrainingSettings,
-        records_path,
-        run_post_training,
-    )
-    from hallulab.experiments.post_training_summary import policy_table
+    from hallulab.experiments.facts_run import QWEN
+    from hallulab.experiments.post_training import records_path, run_post_training
+    from hallulab.experiments.post_training_run import BaseEpoch, PostTrainingResult, PostTrainingSettings
+    from hallulab.experiments.post_training_summary import result_json
     from hallulab.records import RecordFile, library_versions
 
     with quiet_stdout():
@@ -57,45 +60,50 @@ def post_train(
             chosen |= {"n_steps": steps, "n_points": max(1, min(default.n_points, steps))}
         if target:
             chosen["targets"] = tuple(target)
-        settings = replace(default, world=world, **chosen)
+        qwen = replace(default.qwen, **given(epochs=epochs))
+        settings = replace(default, world=world, qwen=qwen, **chosen)
+        if epochs is not None and settings.learner != QWEN:
+            raise RefusedInputError(
+                f"expected --epochs beside --learner {QWEN}, got {settings.learner}: leave it out"
+            )
         records = RecordFile(records_path(output_folder(out), settings)) if out else None
         points = []
         with progress_bar(None, "point") as bar:
-            for point in run_post_training(settings, records=records):
-                points.append(point)
+            for point in run_post_training(settings, records=records, device=chosen_device(device)):
                 bar.update()
-        rows = policy_table(PostTrainingResult(settings, tuple(points), library_versions()))
+                if isinstance(point, BaseEpoch):
+                    bar.set_description(f"world {point.seed}, epoch {point.epoch}", refresh=False)
+                else:
+                    points.append(point)
+        result = PostTrainingResult.of(settings, points, library_versions())
     if as_json:
-        print_json(
-            {"settings": asdict(settings), "table": [asdict(row) for row in rows]}
-            | ({"records": str(records.path)} if records else {})
-        )
+        print_json(result_json(result) | ({"records": str(records.path)} if records else {}))
     else:
-        _print(rows, settings.rounds)
+        _print(result)
 
 
-def _print(rows: "tuple[PolicyRow, ...]", n_worlds: int) -> None:
-    print(f"On prompts that no policy was trained on; means over {n_worlds} worlds, 95 % intervals:")
+def _print(result: "PostTrainingResult") -> None:
+    from hallulab.experiments.post_training_run import BASE, STATED
+    from hallulab.experiments.post_training_summary import policy_table
+    from hallulab.reports.post_training_report import calibration_page_table, over, post_training_sentences
+
+    print(f"On prompts that no policy was trained on; means over {result.n_worlds} worlds, 95 % intervals:")
     print_table(
-        ("policy", "graded at t", "points", "IDK", "hallucinations", "right of answered"),
+        ("policy", "graded at t", "points", "IDK", "hallucinations", "right of answered", "right at least t"),
         [
             (
-                row.policy + ("" if row.is_trained_on or row.policy == "base" else " (untrained t)"),
+                row.policy + ("" if row.is_trained_on or row.policy == BASE else " (untrained t)"),
                 f"{row.target:g}",
-                _number(row.points),
-                _number(row.idk),
-                _number(row.wrong),
-                _number(row.accuracy),
+                *map(over, (row.points, row.idk, row.wrong, row.accuracy)),
+                row.word,
             )
-            for row in rows
-            if row.is_trained_on or row.policy in ("base", "stated targets")
+            for row in policy_table(result)
+            if row.is_trained_on or row.policy in (BASE, STATED)
         ],
     )
-
-
-def _number(over: "OverWorlds") -> str:
-    if over.mean is None:
-        return "–"
-    if over.interval is None:
-        return f"{over.mean:.3f}"
-    return f"{over.mean:.3f} [{over.interval.low:.3f}, {over.interval.high:.3f}]"
+    print()
+    table = calibration_page_table(result)
+    print(f"{table.title}:")
+    print_table(table.header, table.rows)
+    for sentence in post_training_sentences(result):
+        print(f"  {sentence}")

@@ -11,16 +11,14 @@ import typer
 
 from hallulab.cli.console import print_json, print_table, quiet_stdout
 from hallulab.cli.sweep_progress import SweepProgress
-from hallulab.cli.world import AdaptersOption, given, output_folder, own_world
+from hallulab.cli.world import AdaptersOption, given, output_folder, own_world, truthfulqa_path
 from hallulab.engine.own_checkpoints import with_folders
-from hallulab.engine.presets import load_preset
+from hallulab.engine.presets import Preset, load_preset
 from hallulab.engine.quiet import quiet_libraries
 
 if TYPE_CHECKING:
     from hallulab.data.question_sets import ReferencedQuestion
-    from hallulab.experiments.words_sweep import SweepStep, WordsSweep, WordsSweepSettings
-
-TRUTHFULQA_VARIABLE = "HALLULAB_TRUTHFULQA"
+    from hallulab.experiments.words_sweep import ResemblanceRun, SweepStep, VerdictsRun, WordsSweepSettings
 
 
 def sweep_words(
@@ -52,35 +50,47 @@ def sweep_words(
     limit: Annotated[
         int | None, typer.Option(help="At most so many questions of each kind, spread over the set.")
     ] = None,
+    only: Annotated[
+        Literal["resemblance", "verdicts"] | None,
+        typer.Option(help="Run one of the two experiments; the text verdicts need no question set."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Resemblance to common wrong answers with its controls, and text verdicts, for every checkpoint."""
-    chosen = given(question_set=questions, limit=limit, seed=seed, n_seeds=seeds, variant=variant)
+    chosen = given(
+        question_set=questions, limit=limit, seed=seed, n_seeds=seeds, variant=variant,
+        parts=(only,) if only else None,
+    )  # fmt: skip
     with quiet_stdout():
         world = own_world(load_preset(preset or os.environ.get("HALLULAB_PRESET")), adapters=adapters)
         world, names = with_folders(world, "words", checkpoint or ())
         chosen |= given(checkpoints=names or None)
-        settings, last = _run(world, chosen, out)
+        found = _run(world, chosen, out)
+    if found is None:  # another process of this launch speaks
+        return
+    settings, last = found
     _print(out, settings, last, as_json=as_json)
 
 
-def _run(world: Any, chosen: dict[str, Any], out: Path) -> tuple["WordsSweepSettings", "SweepStep"]:
-    """Both experiments, with progress on stderr; refused before a model is loaded."""
+def _run(world: Preset, chosen: dict[str, Any], out: Path) -> tuple["WordsSweepSettings", "SweepStep"] | None:
+    """The finished sweep, with progress on stderr; None in every process of a launch but the first."""
     quiet_libraries()
     from hallulab.engine.core import Engine
     from hallulab.experiments.words_sweep import run_words_sweep, sweep_settings
+    from hallulab.experiments.workers import Workers
 
     settings = sweep_settings(**chosen)
+    workers = Workers.of_launch()
     engine = Engine(world)
     for name in settings.resemblance.checkpoints:
         engine.checkpoint_place("words", name)
-    asked = _questions(settings.question_set)
+    asked = _questions(settings.question_set) if "resemblance" in settings.parts else ()
     last = None
     with SweepProgress() as progress:
-        for last in run_words_sweep(engine, settings, asked, output_folder(out)):
+        for last in run_words_sweep(engine, settings, asked, output_folder(out), workers=workers):
             progress.show(last.part, last.message, last.part_done, last.part_total)
     assert last is not None  # each experiment ends with a step
-    return settings, last
+    return (settings, last) if workers.index == 0 else None
 
 
 def _questions(name: str) -> tuple["ReferencedQuestion", ...]:
@@ -89,7 +99,7 @@ def _questions(name: str) -> tuple["ReferencedQuestion", ...]:
 
     if name != "truthfulqa":
         return load_question_set(name)
-    place = os.environ.get(TRUTHFULQA_VARIABLE) or None
+    place = truthfulqa_path()
     if place is None:
         from huggingface_hub.utils import logging
 
@@ -102,45 +112,50 @@ def _print(out: Path, settings: "WordsSweepSettings", last: "SweepStep", *, as_j
     from hallulab.experiments.words_sweep import paper_table, read_words_sweep, sweep_rows
 
     sweep = read_words_sweep(out)
-    variant = settings.resemblance.variant
-    run = next(
-        run
-        for run in sweep.resemblance
-        if (run.question_set, run.result.settings.variant) == (settings.question_set, variant)
-    )
-    verdicts = sweep.verdicts.summary if sweep.verdicts else None
-    if as_json:
-        print_json(
-            {
-                "run": out,
-                "n_done": last.n_done,
-                "n_total": last.n_total,
-                "question_set": settings.question_set,
-                "variant": variant,
-                "n_questions": run.result.questions.n,
-                "questions_sha256": run.result.questions.sha256,
-                "table": [asdict(row) for row in sweep_rows(run.summary, verdicts)],
-                "n_compared": run.summary.n_compared,
-                "verdicts": verdicts.to_json() if verdicts else None,
-                "paper": paper_table(),
-                "records": list(sweep.record_paths),
-            }
+    run = None
+    if "resemblance" in settings.parts:
+        wanted = settings.question_set, settings.resemblance.variant
+        run = next(
+            one for one in sweep.resemblance if (one.question_set, one.result.settings.variant) == wanted
         )
+    verdicts = sweep.verdicts if "verdicts" in settings.parts else None
+    if not as_json:
+        _print_words(run, verdicts, out)
         return
-    _print_words(sweep, sweep.resemblance.index(run), out)
+    scored, judged = run and run.summary, verdicts and verdicts.summary
+    print_json(
+        {
+            "run": out,
+            "n_done": last.n_done,
+            "n_total": last.n_total,
+            "question_set": run and run.question_set,
+            "variant": run and run.result.settings.variant,
+            "n_questions": run and run.result.questions.n,
+            "questions_sha256": run and run.result.questions.sha256,
+            "table": [asdict(row) for row in sweep_rows(scored, judged)],
+            "slopes": scored and {name: asdict(slope) for name, slope in scored.slopes.items()},
+            "powers": scored and [asdict(power) for power in scored.powers],
+            "n_compared": scored and scored.n_compared,
+            "verdicts": judged and judged.to_json(),
+            "paper": paper_table(),
+            "records": list(sweep.record_paths),
+        }
+    )
 
 
-def _print_words(sweep: "WordsSweep", which: int, out: Path) -> None:
+def _print_words(run: "ResemblanceRun | None", verdicts: "VerdictsRun | None", out: Path) -> None:
     from hallulab.reports.words_sentences import resemblance_finding, verdicts_finding
-    from hallulab.reports.words_tables import checkpoint_table, paper_table_1, score_table
+    from hallulab.reports.words_tables import paper_table_1, power_table, score_table, slope_tables
+    from hallulab.reports.words_verdict_tables import checkpoint_table
 
-    run, verdicts = sweep.resemblance[which], sweep.verdicts
-    findings = [resemblance_finding(run), *([verdicts_finding(verdicts)] if verdicts else [])]
-    tables = [score_table(run), paper_table_1(), *([checkpoint_table(verdicts)] if verdicts else [])]
+    tables = [score_table(run), *slope_tables(run), *power_table(run), paper_table_1()] if run else []
+    tables += [checkpoint_table(verdicts)] if verdicts else []
     for table in tables:
         print(f"{table.title}:")
         print_table(table.header, _cells(table.rows))
         print()
+    findings = [resemblance_finding(run)] if run else []
+    findings += [verdicts_finding(verdicts)] if verdicts else []
     for finding in findings:
         print(f"{finding.headline}")
         for sentence in finding.sentences:

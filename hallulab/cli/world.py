@@ -95,6 +95,22 @@ def chosen_device(name: str) -> "torch.device | str":
     return choose_device(name)
 
 
+def coin_device(name: str | None) -> "torch.device | str":
+    """Where coin networks are trained: the named device, else a GPU that accelerate finds, else the CPU."""
+    import torch
+
+    if name is None:
+        return chosen_device("cuda") if torch.cuda.is_available() else "cpu"
+    return chosen_device(name)
+
+
+def named_folder(text: str) -> Path:
+    """A folder that a person named; an empty name would be the current folder."""
+    if not text.strip():
+        raise typer.BadParameter("expected the name of a folder, got an empty one: name one")
+    return Path(text)
+
+
 def given(**options: Any) -> dict[str, Any]:
     """The options a person gave; the settings dataclasses hold the defaults of the others."""
     return {name: value for name, value in options.items() if value is not None}

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import chain, combinations
+from math import comb
 from typing import Any
 
 import numpy as np
@@ -115,9 +116,25 @@ def mean_heads(labels: ArrayLike, coins_per_draw: int) -> NDArray[np.float64]:
     return np.add(labels, 1, dtype=float).sum(axis=-1) / (2 * coins_per_draw)
 
 
-def all_draws(coins_per_draw: int) -> NDArray[np.int64]:
+def n_draws(coins_per_draw: int) -> int:
+    """C(2N, N): how many draws there are, each as likely as any other."""
+    return comb(2 * coins_per_draw, coins_per_draw)
+
+
+def all_draws(coins_per_draw: int) -> NDArray[np.uint8]:
     """Every draw of N among the 2N coins, labels ascending, shape (C(2N, N), N)."""
-    return np.array(list(combinations(range(2 * coins_per_draw), coins_per_draw)), dtype=np.int64)
+    draws = chain.from_iterable(combinations(range(2 * coins_per_draw), coins_per_draw))
+    count = n_draws(coins_per_draw) * coins_per_draw
+    return np.fromiter(draws, dtype=np.uint8, count=count).reshape(-1, coins_per_draw)
+
+
+def random_draws(coins_per_draw: int, n: int, *, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Draws made at random, so perhaps one of them twice; labels ascending, shape (n, N)."""
+    draws = np.empty((n, coins_per_draw), dtype=np.uint8)
+    for start in range(0, n, ROWS_PER_CHUNK):
+        rows = slice(start, min(start + ROWS_PER_CHUNK, n))
+        draws[rows] = np.sort(_draw_chunk(coins_per_draw, rows.stop - start, rng), axis=1)
+    return draws
 
 
 def flip_draws(coins_per_draw: int, n_flips: int, *, rng: np.random.Generator) -> CoinFlips:
@@ -177,10 +194,15 @@ def _flip_chunk(
     coins_per_draw: int, n_rows: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.intp], NDArray[np.uint8]]:
     """Labels in the order they were drawn, shape (n_rows, N), and heads, shape (n_rows,)."""
-    ranks = rng.random((n_rows, 2 * coins_per_draw))
-    labels = np.argpartition(ranks, coins_per_draw - 1, axis=1)[:, :coins_per_draw]
+    labels = _draw_chunk(coins_per_draw, n_rows, rng)
     flips = rng.random((n_rows, coins_per_draw)) < head_probabilities(labels, coins_per_draw)
     return labels, flips.sum(axis=1, dtype=np.uint8)
+
+
+def _draw_chunk(coins_per_draw: int, n_rows: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Labels in the order they were drawn, shape (n_rows, N)."""
+    ranks = rng.random((n_rows, 2 * coins_per_draw))
+    return np.argpartition(ranks, coins_per_draw - 1, axis=1)[:, :coins_per_draw]
 
 
 def _keys_of_labels(labels: NDArray[np.intp], coins_per_draw: int) -> NDArray[np.uint8]:

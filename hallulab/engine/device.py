@@ -29,7 +29,7 @@ def choose_device(name: str | None = None) -> torch.device:
         return _with_index(torch.device(PartialState().device or "cpu"))
     try:
         device = _with_index(torch.device(name))
-        torch.empty(0, device=device)
+        torch.zeros(1, device=device).item()  # the meta device makes tensors, but keeps no numbers in them
     except (RuntimeError, AssertionError) as error:
         raise RefusedInputError(
             f"cannot use the device {name!r}: use cpu, or a GPU this machine has such as cuda:0"

@@ -1,38 +1,28 @@
 """A process that trains stacks of coin rounds for another one: threads would take turns at Python's one lock."""
 
 import os
-import pickle
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from multiprocessing import Pipe
-from multiprocessing.connection import Connection
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Any, BinaryIO
 
 import torch
 
 from hallulab.errors import HallulabError
+from hallulab.experiments.coin_events import CoinMoment, moment_from_json, moment_to_json
+from hallulab.experiments.coin_messages import CoinMessage, receive_message, send_message
+from hallulab.experiments.coin_objectives import OBJECTIVES
 from hallulab.experiments.coin_round import CoinRound, RoundState, train_epoch
-from hallulab.experiments.coin_run import CoinPoint, CoinSettings
+from hallulab.experiments.coin_settings import CoinSettings
+from hallulab.scoring.coin_table import scored_table
 
 # a script of its own rather than multiprocessing's spawn, which would run the caller's main module again
-SCRIPT = "import sys; from hallulab.experiments.coin_helper import serve; serve(int(sys.argv[1]))"
-
-
-@dataclass(frozen=True)
-class _News:
-    """What `train_epoch` yielded in the helper, and how far its rounds are."""
-
-    event: CoinPoint | None
-    progress: tuple[tuple[float, float | None], ...]
-    """`epoch` and `train_loss` of each round"""
-
-
-@dataclass(frozen=True)
-class _Failure:
-    """What was raised in the helper."""
-
-    error: Exception
+SCRIPT = "from hallulab.experiments.coin_helper import main; main()"
+MAX_KEPT_BYTES = 1 << 27
+"""of rounds that a helper does not train at the moment: small ones it keeps, large ones it makes again from their seed
+when their turn comes, so that M flips of many rounds lie in memory but once"""
 
 
 class CoinHelper:
@@ -42,18 +32,19 @@ class CoinHelper:
     """
 
     def __init__(self, settings: CoinSettings):
-        self._pipe, theirs = Pipe()
         # Ctrl+C is for the process that the person sees, which then closes this one: hence a session of its own
         self._process = subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
+            [sys.executable, "-c", SCRIPT],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             start_new_session=True,
         )
-        theirs.close()
         self._settings = settings
+        objective = OBJECTIVES[settings.objective]
+        n_draws = len(scored_table(settings.coins_per_draw).labels)
+        self._answers = objective.answers
+        self._n_outputs = n_draws * objective.n_outputs(settings.coins_per_draw)
 
     @property
     def is_alive(self) -> bool:
@@ -62,37 +53,46 @@ class CoinHelper:
 
     def wait(self) -> None:
         """Until it has started; HallulabError when it did not."""
-        self._send(self._settings)
+        self._send("settings", asdict(self._settings))
         self._receive()
 
-    def train_epoch(self, rounds: Sequence[CoinRound]) -> Iterator[CoinPoint | None]:
-        """What `coin_round.train_epoch` does, done there; the same numbers. Raises what was raised there."""
-        self._send([each.state() for each in rounds])
-        while isinstance(news := self._receive(), _News):
-            for each, (epoch, train_loss) in zip(rounds, news.progress, strict=True):
+    def train_epoch(self, rounds: Sequence[CoinRound]) -> Iterator[CoinMoment | None]:
+        """What `coin_round.train_epoch` does, done there; the same numbers.
+
+        Raises HallulabError with what went wrong there.
+        """
+        self._send("train", {}, [each.state() for each in rounds])
+        while (news := self._receive()).kind == "news":
+            for each, (epoch, train_loss) in zip(rounds, news.content["progress"], strict=True):
                 each.epoch, each.train_loss = epoch, train_loss
-            yield news.event
-        for each, state in zip(rounds, news, strict=True):
+            record = news.content["moment"]
+            yield record and moment_from_json(record, answers=self._answers, n_outputs=self._n_outputs)
+        for each, state in zip(rounds, news.states, strict=True):
             each.go_on_from(state)
 
     def close(self) -> None:
         """End it at once, whatever it does; whoever waits for it gets a HallulabError."""
         self._process.kill()
         self._process.wait()
+        if self._process.stdin is not None:
+            with suppress(OSError):  # what was not sent any more
+                self._process.stdin.close()
 
-    def _send(self, message: object) -> None:
+    def _send(self, kind: str, content: Mapping[str, Any], states: Sequence[RoundState] = ()) -> None:
+        assert self._process.stdin is not None  # it was asked for
         try:
-            _send(self._pipe, message)
-        except OSError as error:
+            send_message(self._process.stdin, kind, content, states)
+        except (OSError, ValueError) as error:  # ended by itself, or closed
             raise self._ended() from error
 
-    def _receive(self) -> "_News | list[RoundState]":
+    def _receive(self) -> CoinMessage:
+        assert self._process.stdout is not None  # it was asked for
         try:
-            message = pickle.loads(self._pipe.recv_bytes())
+            message = receive_message(self._process.stdout)
         except (EOFError, OSError) as error:
             raise self._ended() from error
-        if isinstance(message, _Failure):
-            raise message.error
+        if message.kind == "failure":
+            raise HallulabError(f"a helper process could not train coin rounds: {message.content['error']}")
         return message
 
     def _ended(self) -> HallulabError:
@@ -102,41 +102,51 @@ class CoinHelper:
         )
 
 
-def serve(file_descriptor: int) -> None:
-    """Be the helper at the other end of this pipe, until it is closed."""
+def main() -> None:
+    """Be the helper of whoever is at the other end of stdin and stdout, until they are closed."""
     # one core is its share
     torch.set_num_threads(1)
-    pipe = Connection(file_descriptor)
+    # whatever a library prints must not fall among the messages
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     try:
-        settings: CoinSettings = pickle.loads(pipe.recv_bytes())
-        _send(pipe, [])
-        rounds: dict[int, CoinRound] = {}
-        while True:
-            states: list[RoundState] = pickle.loads(pipe.recv_bytes())
-            try:
-                _train(pipe, settings, rounds, states)
-            except OSError:
-                raise
-            except Exception as error:
-                _send(pipe, _Failure(error))
+        serve(sys.stdin.buffer, answers)
     except (EOFError, OSError):
-        return  # nobody is left to train for
+        # nobody is left to train for, nor to read what is still to be written
+        os._exit(0)
+
+
+def serve(requests: BinaryIO, answers: BinaryIO) -> None:
+    """Train what is asked for; EOFError or OSError when the other end is gone."""
+    settings = CoinSettings(**receive_message(requests).content)
+    send_message(answers, "started", {})
+    rounds: dict[int, CoinRound] = {}
+    while True:
+        request = receive_message(requests)
+        try:
+            _train(answers, settings, rounds, request)
+        except OSError:
+            raise
+        except Exception as error:
+            send_message(answers, "failure", {"error": f"{type(error).__name__}: {error}"})
 
 
 def _train(
-    pipe: Connection, settings: CoinSettings, rounds: dict[int, CoinRound], states: Sequence[RoundState]
+    answers: BinaryIO, settings: CoinSettings, rounds: dict[int, CoinRound], request: CoinMessage
 ) -> None:
     """One epoch of the rounds in these states, told as it goes; `rounds` keeps what has been trained here."""
-    for state in states:
+    seeds = [state.seed for state in request.states]
+    others = [seed for seed in rounds if seed not in seeds]
+    if sum(rounds[seed].n_bytes for seed in others) > MAX_KEPT_BYTES:
+        for seed in others:
+            del rounds[seed]
+    for state in request.states:
         if state.seed not in rounds:
             rounds[state.seed] = CoinRound(settings, state.seed, "cpu")
         rounds[state.seed].go_on_from(state)
-    stack = [rounds[state.seed] for state in states]
+    stack = [rounds[seed] for seed in seeds]
     for event in train_epoch(stack, settings):
-        _send(pipe, _News(event, tuple((each.epoch, each.train_loss) for each in stack)))
-    _send(pipe, [each.state() for each in stack])
-
-
-def _send(pipe: Connection, message: object) -> None:
-    # pickled by hand: `Connection.send` would put tensors in shared memory, which can be short
-    pipe.send_bytes(pickle.dumps(message))
+        progress = [[each.epoch, each.train_loss] for each in stack]
+        moment = None if event is None else moment_to_json(event)
+        send_message(answers, "news", {"moment": moment, "progress": progress})
+    send_message(answers, "trained", {}, [each.state() for each in stack])

@@ -12,23 +12,12 @@ from scipy.special import softmax
 from torch import Tensor
 
 from hallulab.errors import RefusedInputError
-from hallulab.experiments.coin_run import ObjectiveName
+from hallulab.experiments.coin_settings import ObjectiveName
+from hallulab.scoring.coin_table import Answers, one_answer, sampled_answers
 from hallulab.scoring.coins import Rounding, round_predictions
 from hallulab.theory.minimisers import MODAL_BANDWIDTH, MODAL_PULL
 
 AnswerName = Literal["prediction", "mode", "mean", "sample"]
-
-
-@dataclass(frozen=True)
-class AnsweredDraws:
-    """Answers for the held-out flips, equal answers to the same draw together."""
-
-    rows: NDArray[np.int64]
-    """which of the n draws was answered, shape (n_answers,)"""
-    answers: NDArray[np.float64]
-    """the number of heads said, NaN where the network gave no number, shape (n_answers,)"""
-    counts: NDArray[np.int64]
-    """how many flips got this answer, shape (n_answers,)"""
 
 
 @dataclass(frozen=True)
@@ -58,23 +47,14 @@ class Objective(ABC):
         Returns: shape (..., n, N + 1).
         """
 
-    def answers_of(
-        self,
-        outputs: NDArray[np.floating],
-        counts: NDArray[np.integer],
-        answer: str,
-        *,
-        rounding: Rounding,
-        rng: np.random.Generator,
-    ) -> AnsweredDraws:
-        """Whole numbers of heads from the network's outputs; an output that is no number is a missing answer.
+    def answers_of(self, outputs: NDArray[np.floating], answer: str, *, rounding: Rounding | None) -> Answers:
+        """Numbers of heads from the network's outputs; an output that is no number is a missing answer.
 
         Args:
-            outputs: of the network for n distinct draws, shape (n, n_outputs).
-            counts: flips of each draw, shape (n,).
+            outputs: of the network for n draws, shape (..., n, n_outputs).
             answer: one of `answers`.
-            rounding: how a prediction between two counts becomes one of them.
-            rng: source of sampled answers; the others leave it alone.
+            rounding: how a prediction between two counts becomes one of them; None leaves it as it is, the A* of
+                Def. 4.2 of [LHZSL].
 
         Raises RefusedInputError for an answer that this objective does not give.
         """
@@ -82,19 +62,10 @@ class Objective(ABC):
             raise RefusedInputError(
                 f"expected an answer by {' or '.join(self.answers)} after {self.name}, got {answer!r}"
             )
-        return self._answers(
-            np.asarray(outputs, dtype=float), np.asarray(counts, dtype=np.int64), answer, rounding, rng
-        )
+        return self._answers(np.asarray(outputs, dtype=float), answer, rounding)
 
     @abstractmethod
-    def _answers(
-        self,
-        outputs: NDArray[np.float64],
-        counts: NDArray[np.int64],
-        answer: str,
-        rounding: Rounding,
-        rng: np.random.Generator,
-    ) -> AnsweredDraws: ...
+    def _answers(self, outputs: NDArray[np.float64], answer: str, rounding: Rounding | None) -> Answers: ...
 
 
 @dataclass(frozen=True)
@@ -111,8 +82,8 @@ class PredictedHeads(Objective):
         heads = torch.arange(coins_per_draw + 1, dtype=outputs.dtype, device=outputs.device)
         return self.loss(outputs - heads)
 
-    def _answers(self, outputs, counts, answer, rounding, rng):  # noqa: ARG002
-        return _one_answer_each(round_predictions(outputs[:, 0], rounding), counts)
+    def _answers(self, outputs, answer, rounding):  # noqa: ARG002
+        return one_answer(_rounded(outputs[..., 0], rounding))
 
 
 @dataclass(frozen=True)
@@ -125,33 +96,18 @@ class PredictedPmf(Objective):
     def losses(self, outputs: Tensor, coins_per_draw: int) -> Tensor:  # noqa: ARG002
         return -torch.log_softmax(outputs, dim=-1)
 
-    def _answers(self, outputs, counts, answer, rounding, rng):
+    def _answers(self, outputs, answer, rounding):
         with np.errstate(invalid="ignore"):
-            pmf = softmax(outputs, axis=1)
+            pmf = softmax(outputs, axis=-1)
         if answer == "sample":
-            return _sampled_answers(pmf, counts, rng)
+            return sampled_answers(pmf)
         if answer == "mean":
-            return _one_answer_each(round_predictions(pmf @ np.arange(pmf.shape[1]), rounding), counts)
-        return _one_answer_each(np.where(np.isnan(pmf).any(axis=1), np.nan, pmf.argmax(axis=1)), counts)
+            return one_answer(_rounded(pmf @ np.arange(pmf.shape[-1]), rounding))
+        return one_answer(np.where(np.isnan(pmf).any(axis=-1), np.nan, pmf.argmax(axis=-1)))
 
 
-def _one_answer_each(answers: NDArray[np.float64], counts: NDArray[np.int64]) -> AnsweredDraws:
-    return AnsweredDraws(np.arange(len(answers)), answers, counts)
-
-
-def _sampled_answers(
-    pmf: NDArray[np.float64], counts: NDArray[np.int64], rng: np.random.Generator
-) -> AnsweredDraws:
-    """One answer per flip, drawn from the pmf of its draw, shape (n, N + 1); NaN rows give missing answers."""
-    is_missing = np.isnan(pmf).any(axis=1)
-    missing = np.flatnonzero(is_missing)
-    drawn = rng.multinomial(np.where(is_missing, 0, counts), np.nan_to_num(pmf))
-    rows, answers = np.nonzero(drawn)
-    return AnsweredDraws(
-        np.concatenate([rows, missing]),
-        np.concatenate([answers.astype(float), np.full(len(missing), np.nan)]),
-        np.concatenate([drawn[rows, answers], counts[missing]]),
-    )
+def _rounded(predictions: NDArray[np.float64], rounding: Rounding | None) -> NDArray[np.float64]:
+    return predictions if rounding is None else round_predictions(predictions, rounding)
 
 
 def _modal_loss(difference: Tensor) -> Tensor:

@@ -10,16 +10,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hallulab.data.coins import flip_draws
+from hallulab.experiments.coin_events import CoinMoment
 from hallulab.experiments.coin_judge import CoinJudge
 from hallulab.experiments.coin_objectives import OBJECTIVES
-from hallulab.experiments.coin_run import CoinPoint, CoinSettings
+from hallulab.experiments.coin_settings import CoinSettings
 from hallulab.models.coin_ensemble import CoinEnsemble, flat_weights
 from hallulab.models.coin_transformer import CoinTransformerSettings, build_coin_transformer
 
 SECONDS_PER_STEP_EVENT = 0.1
 """how often a stack tells how far its rounds are"""
 MAX_DRAWS_SCORED_WITHIN_EPOCH = 1_000
-"""with more distinct held-out draws than this, networks are scored at the end of epochs only"""
+"""with more draws to answer than this, networks are scored at the end of epochs only"""
 SECONDS_PER_STATE = 10.0
 """how often a round hands out what it could go on from"""
 TOKENS_PER_EVALUATION = 2_048
@@ -65,6 +66,11 @@ class CoinRound:
         self.train_loss: float | None = None
         """mean over the epoch's batches so far"""
         self._state_given_at = time.monotonic()
+
+    @property
+    def n_bytes(self) -> int:
+        """Of its flips and the draws it is asked for; all else is small."""
+        return self.flips.nbytes + self.labels.nbytes + self.judge.labels.nbytes
 
     def due_state(self) -> RoundState | None:
         """What it takes to go on from here, if the last time is long enough ago."""
@@ -113,7 +119,7 @@ class CoinRound:
         return self.labels[distinct], table
 
 
-def train_epoch(rounds: Sequence[CoinRound], settings: CoinSettings) -> Iterator[CoinPoint | None]:
+def train_epoch(rounds: Sequence[CoinRound], settings: CoinSettings) -> Iterator[CoinMoment | None]:
     """One epoch of several rounds as one ensemble; a None now and then says that it goes on.
 
     Args:
@@ -121,7 +127,7 @@ def train_epoch(rounds: Sequence[CoinRound], settings: CoinSettings) -> Iterator
         settings: the run.
     """
     stack = _Stack(rounds, settings)
-    yield from stack.points([each for each in rounds if each.n_epochs == 0])
+    yield from stack.moments([each for each in rounds if each.n_epochs == 0])
     for each in rounds:
         each.rng.shuffle(each.flips)
     n_flips = len(rounds[0].flips)
@@ -137,13 +143,13 @@ def train_epoch(rounds: Sequence[CoinRound], settings: CoinSettings) -> Iterator
         for each, loss in zip(rounds, (loss_sums / n_seen).tolist(), strict=True):
             each.epoch, each.train_loss = each.n_epochs + batch / n_batches, loss
         if batch in scored:
-            yield from stack.points(rounds)
+            yield from stack.moments(rounds)
         else:
             yield None
             told_at = time.monotonic()
     for each in rounds:
         each.n_epochs += 1
-    yield from stack.points(rounds)
+    yield from stack.moments(rounds)
 
 
 class _Stack:
@@ -181,17 +187,13 @@ class _Stack:
         self.optimiser.step()
         return losses.detach()
 
-    def points(self, rounds: Sequence[CoinRound]) -> Iterator[CoinPoint]:
+    def moments(self, rounds: Sequence[CoinRound]) -> Iterator[CoinMoment]:
         """The networks of these rounds, of this stack, as they answer now."""
         if not rounds:
             return
-        n = self.settings.coins_per_draw
-        for each, outputs in zip(self.rounds, self._held_out_outputs(), strict=True):
+        for each, outputs in zip(self.rounds, self._outputs(), strict=True):
             if each in rounds:
-                losses = self.objective.losses(outputs, n).double().cpu().numpy()
-                yield from each.judge.points(
-                    outputs.double().cpu().numpy(), losses, epoch=each.epoch, train_loss=each.train_loss
-                )
+                yield each.judge.moment(outputs.cpu().numpy(), epoch=each.epoch, train_loss=each.train_loss)
 
     def scored_batches(self, n_batches: int) -> set[int]:
         """Batches within an epoch after which the networks are scored."""
@@ -200,8 +202,8 @@ class _Stack:
         per_epoch = self.settings.points_per_epoch
         return {n_batches * k // per_epoch for k in range(1, per_epoch)} - {0, n_batches}
 
-    def _held_out_outputs(self) -> list[Tensor]:
-        """Outputs for each round's held-out draws, shape (n_draws, n_outputs) each."""
+    def _outputs(self) -> list[Tensor]:
+        """Outputs for the draws that each round's network is asked for, shape (n_draws, n_outputs) each."""
         labels = [each.judge.labels for each in self.rounds]
         at_a_time = max(1, TOKENS_PER_EVALUATION // self.settings.coins_per_draw)
         parts = [

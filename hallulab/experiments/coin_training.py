@@ -8,9 +8,10 @@ from queue import SimpleQueue
 import numpy as np
 import torch
 
+from hallulab.experiments.coin_events import CoinMoment, CoinStep
 from hallulab.experiments.coin_helper import CoinHelper
 from hallulab.experiments.coin_round import CoinRound, RoundState, train_epoch
-from hallulab.experiments.coin_run import CoinPoint, CoinSettings, CoinStep
+from hallulab.experiments.coin_settings import CoinSettings
 from hallulab.models.products import products_put_back
 
 MIN_STEPS_FOR_HELPERS = 10_000
@@ -23,11 +24,11 @@ def train_rounds(
     *,
     states: Sequence[RoundState] = (),
     device: torch.device | str = "cpu",
-) -> Generator[CoinStep | CoinPoint | RoundState]:
-    """Train one network per seed, all together; points of different seeds interleave. Close it to stop.
+) -> Generator[CoinStep | CoinMoment | RoundState]:
+    """Train one network per seed, all together; moments of different seeds interleave. Close it to stop.
 
     A round computes the same whichever rounds it is trained beside and wherever it goes on, up to the last bits of its
-    sums. Now and then a round's state follows the points of its epoch.
+    sums. Now and then a round's state follows the moments of its epoch.
 
     Args:
         settings: the run.
@@ -56,9 +57,9 @@ class _Crew:
         self._waiting = deque(rounds)
         self._changed = threading.Condition()
         self._stopped = False
-        self._told: SimpleQueue[CoinStep | CoinPoint | RoundState | BaseException | None] = SimpleQueue()
+        self._told: SimpleQueue[CoinStep | CoinMoment | RoundState | BaseException | None] = SimpleQueue()
 
-    def run(self) -> Iterator[CoinStep | CoinPoint | RoundState]:
+    def run(self) -> Iterator[CoinStep | CoinMoment | RoundState]:
         """Events of all threads until every round is trained; raises what a thread raised."""
         n_torch_threads = torch.get_num_threads()
         # Python computes in one thread at a time: where it pays, all but the first have theirs done in a process

@@ -17,6 +17,7 @@ from hallulab.experiments.facts_measure import (
     size_curve,
 )
 from hallulab.experiments.facts_run import (
+    LEARNERS,
     QWEN,
     FactsSettings,
     FrequencyBin,
@@ -113,7 +114,7 @@ def _has_finished(settings: FactsSettings, kept: list[FactsPoint]) -> bool:
 
 
 def _train(settings: FactsSettings, seed: int, device: torch.device | str) -> Generator[LearnerPoint]:
-    facts, counts = draw_facts(settings, seed)
+    facts, counts = draw_facts(settings.world, settings.n_samples, seed)
     seen = count_singletons(counts.n_answered, counts.n_samples)
     for trained in train_facts_qwen(facts, counts, settings.qwen, seed=seed, device=device):
         if trained.learned is not None:
@@ -127,7 +128,7 @@ def _check_room(settings: FactsSettings) -> None:
     """Refused before anything is measured: a run does not leave out what was asked for."""
     if all(name in GROUPED_LEARNERS for name in settings.learners):
         return
-    facts, _ = draw_facts(settings, settings.seed)
+    facts, _ = draw_facts(settings.world, settings.n_samples, settings.seed)
     facts.check_dense()
 
 
@@ -181,6 +182,21 @@ def _as_point(record: dict[str, Any]) -> FactsPoint:
         ) from error
 
 
+def _settings_of(given: list[dict[str, Any]]) -> FactsSettings:
+    """One run that was asked for several times: all its learners, and the most rounds."""
+    learners = {name for one in given for name in one["learners"]}
+    last = given[-1]
+    return FactsSettings(
+        **last
+        | {
+            "world": WorldSettings(**last["world"]),
+            "qwen": FactsQwenSettings(**last["qwen"]),
+            "learners": tuple(sorted(learners, key=LEARNERS.index)),
+            "rounds": max(one["rounds"] for one in given),
+        }
+    )
+
+
 def _read_run(records: RecordFile) -> FactsResult:
     found = records.read()
     headers = [record for record in found if record.get("kind") == "settings"]
@@ -190,16 +206,8 @@ def _read_run(records: RecordFile) -> FactsResult:
             "`python -m hallulab facts --out FOLDER`"
         )
     try:
-        given = headers[-1]["settings"]
-        settings = FactsSettings(
-            **given
-            | {
-                "world": WorldSettings(**given["world"]),
-                "qwen": FactsQwenSettings(**given["qwen"]),
-                "learners": tuple(given["learners"]),
-            }
-        )
-    except (KeyError, TypeError) as error:
+        settings = _settings_of([header["settings"] for header in headers])
+    except (KeyError, TypeError, ValueError) as error:
         raise RefusedInputError(
             f"expected settings of this version in {records.path}, got others ({error}): make the run again"
         ) from error

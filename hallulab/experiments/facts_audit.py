@@ -1,27 +1,45 @@
-"""Theorem 2 of [KNVZ] put to the test in many worlds: how often its bounds hold, and by how much."""
+"""Theorem 2 of [KNVZ] in many worlds: how often its bounds hold where they say something, and by how much."""
 
 import math
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
 from hallulab.data.coins import check_whole
-from hallulab.experiments.facts_measure import BOUNDS, draw_facts
+from hallulab.data.facts_world import MAX_SAMPLES, WorldSettings
+from hallulab.experiments.facts_measure import BOUNDS
 from hallulab.experiments.facts_run import FactsSettings
 from hallulab.models.fact_learners import abstainer, counter, memoriser
-from hallulab.theory.arbitrary_facts import (
-    PAPER_FAILURE,
-    count_singletons,
-    estimate_missing_mass,
-    missing_mass,
-)
+from hallulab.theory.arbitrary_facts import PAPER_FAILURE
 from hallulab.theory.intervals import Interval, clopper_pearson_interval
-from hallulab.theory.is_it_valid import reduction
 
 AUDITED = {"memoriser": memoriser, "counter": counter, "abstainer": abstainer}
+"""learners that are held against the bounds; upper bounds are about the first alone"""
 MAX_WORLDS = 100_000
+
+
+@dataclass(frozen=True)
+class AuditSettings:
+    """So many worlds of one kind, with consecutive seeds."""
+
+    world: WorldSettings = field(default_factory=WorldSettings)
+    n_samples: int = FactsSettings.n_samples
+    """N: training samples, IDK included"""
+    n_worlds: int = 1_000
+    seed: int = 0
+    """of the first world"""
+
+    def __post_init__(self) -> None:
+        check_whole("n_samples", self.n_samples, 1, MAX_SAMPLES)
+        check_whole("worlds", self.n_worlds, 1, MAX_WORLDS)
+        check_whole("seed", self.seed, 0, 2**32 - 1 - MAX_WORLDS)
+
+    @property
+    def seeds(self) -> range:
+        """The seed of every world."""
+        return range(self.seed, self.seed + self.n_worlds)
 
 
 @dataclass(frozen=True)
@@ -31,6 +49,8 @@ class AuditedWorld:
     seed: int
     singleton_rate: float
     missing_mass: float
+    fewest_errors: int
+    """min|E_c| of this world"""
     is_in_esty: bool
     """whether Esty's 95 % interval holds the missing mass"""
     is_in_proved: bool
@@ -44,37 +64,46 @@ class AuditedWorld:
     """bound → value; they are about the memoriser alone"""
 
     def needed(self, learner: str) -> float:
-        """sr − err − δ: what the concentration and size terms of a lower bound must cover."""
-        return self.singleton_rate - self.err[learner] - abs(self.overshoot[learner])
+        """sr − 2/min|E_c| − err − δ: what the concentration term of Theorem 2 must cover."""
+        return self.singleton_rate - 2 / self.fewest_errors - self.err[learner] - abs(self.overshoot[learner])
 
 
 @dataclass(frozen=True)
 class AuditRow:
-    """One bound on one learner, over all worlds."""
+    """One bound on one learner, over all worlds; a bound that says nothing holds, and proves nothing."""
 
     bound: str
     learner: str
     n_worlds: int
+    n_spoke: int
+    """worlds in which it excludes some error rate"""
     n_held: int
-    n_silent: int
-    """worlds in which it excludes no error rate at all"""
-    interval: Interval
-    """95 % Clopper–Pearson, of the share of worlds in which it holds"""
-    mean_bound: float
-    mean_err: float
+    """of these, worlds in which it holds"""
+    interval: Interval | None
+    """95 % Clopper–Pearson, of the share held where it speaks; None where it never speaks"""
+    mean_bound: float | None
+    """where it speaks; None where it never does"""
+    mean_err: float | None
+    """in the same worlds"""
 
     @property
-    def share_held(self) -> float:
-        """n_held / n_worlds."""
-        return self.n_held / self.n_worlds
+    def n_silent(self) -> int:
+        """Worlds in which it excludes no error rate at all."""
+        return self.n_worlds - self.n_spoke
+
+    @property
+    def share_held(self) -> float | None:
+        """n_held / n_spoke; None where it never speaks."""
+        return self.n_held / self.n_spoke if self.n_spoke else None
 
 
 @dataclass(frozen=True)
 class FactsAudit:
-    """Many worlds of one kind, with consecutive seeds."""
+    """Many worlds of one kind."""
 
-    settings: FactsSettings
+    settings: AuditSettings
     worlds: tuple[AuditedWorld, ...]
+    versions: dict[str, str] = field(default_factory=dict)
 
     @property
     def rows(self) -> tuple[AuditRow, ...]:
@@ -90,16 +119,9 @@ class FactsAudit:
                     ]
                 )
                 err = np.array([world.err[learner] for world in self.worlds])
+                speaks = values > 0 if is_lower else values < 1
                 holds = err >= values if is_lower else err <= values
-                silent = values <= 0 if is_lower else values >= 1
-                n = len(self.worlds)
-                interval = clopper_pearson_interval(int(holds.sum()), n)
-                found.append(
-                    AuditRow(
-                        bound, learner, n, int(holds.sum()), int(silent.sum()), interval,
-                        float(values.mean()), float(err.mean()),
-                    )
-                )  # fmt: skip
+                found.append(_row(bound, learner, values[speaks], err[speaks], holds[speaks], len(values)))
         return tuple(found)
 
     @property
@@ -108,9 +130,13 @@ class FactsAudit:
 
         Theorem 2 uses 35 + 6 ln N.
         """
-        size_term = 2 / (self.settings.world.fewest_answers or self.settings.world.n_answers)
-        needed = [world.needed("memoriser") - size_term for world in self.worlds]
+        needed = [world.needed("memoriser") for world in self.worlds]
         return float(np.quantile(needed, 1 - PAPER_FAILURE)) * math.sqrt(self.settings.n_samples)
+
+    @property
+    def paper_constant(self) -> float:
+        """35 + 6 ln N."""
+        return 35 + 6 * math.log(self.settings.n_samples)
 
     def coverage(self, name: str) -> tuple[float, Interval]:
         """Share of the worlds whose missing mass lies in Good and Turing's interval, `esty` or `proved`."""
@@ -118,58 +144,34 @@ class FactsAudit:
         return n_in / len(self.worlds), clopper_pearson_interval(n_in, len(self.worlds))
 
     def to_json(self) -> dict[str, Any]:
-        """Counts and means; single worlds are repeated from their seeds."""
+        """Counts and means; single worlds are in the records, or repeated from their seeds."""
         return {
             "settings": asdict(self.settings),
             "n_worlds": len(self.worlds),
-            "table": [asdict(row) | {"share_held": row.share_held} for row in self.rows],
+            "table": [
+                asdict(row) | {"n_silent": row.n_silent, "share_held": row.share_held} for row in self.rows
+            ],
             "coverage": {
                 name: {"share": share, "interval": [interval.low, interval.high], "n": len(self.worlds)}
                 for name in ("esty", "proved")
                 for share, interval in [self.coverage(name)]
             },
             "needed_constant": self.needed_constant,
-            "paper_constant": 35 + 6 * math.log(self.settings.n_samples),
+            "paper_constant": self.paper_constant,
         }
 
 
-def audit_worlds(settings: FactsSettings, n_worlds: int) -> Iterator[AuditedWorld]:
-    """World after world, seeds from the settings' own on; the settings' learners and rounds are left aside."""
-    check_whole("worlds", n_worlds, 1, MAX_WORLDS)
-    for seed in range(settings.seed, settings.seed + n_worlds):
-        yield audit_world(settings, seed)
+def _row(
+    bound: str, learner: str, values: np.ndarray, err: np.ndarray, holds: np.ndarray, n_worlds: int
+) -> AuditRow:
+    """A row from the worlds in which the bound speaks."""
+    n, n_held = len(values), int(holds.sum())
+    if not n:
+        return AuditRow(bound, learner, n_worlds, 0, 0, None, None, None)
+    interval = clopper_pearson_interval(n_held, n)
+    return AuditRow(bound, learner, n_worlds, n, n_held, interval, float(values.mean()), float(err.mean()))
 
 
-def audit_world(settings: FactsSettings, seed: int) -> AuditedWorld:
-    """One world, its exact learners, every bound on them."""
-    facts, counts = draw_facts(settings, seed)
-    seen, n = count_singletons(counts.n_answered, counts.n_samples), counts.n_samples
-    truth = missing_mass(facts.fact_probability, counts.n_answered)
-    estimate = estimate_missing_mass(seen)
-    measured = {}
-    for name, learn in AUDITED.items():
-        learned = learn(facts, counts)
-        measured[name] = reduction(learned.truth, learned.probability)
-    fewest, most = int(facts.n_errors.min()), int(facts.n_errors.max())
-    lower = {name: bound for name, bound in BOUNDS.items() if name.endswith("lower")}
-    return AuditedWorld(
-        seed=seed,
-        singleton_rate=seen.rate,
-        missing_mass=truth,
-        is_in_esty=estimate.interval.low <= truth <= estimate.interval.high,
-        is_in_proved=estimate.proved_interval.low <= truth <= estimate.proved_interval.high,
-        err={name: float(found.err) for name, found in measured.items()},
-        overshoot={name: float(found.overshoot) for name, found in measured.items()},
-        lower_bounds={
-            bound_name: {
-                name: bound(seen.rate, n, fewest).value
-                # the paper subtracts δ, the sharp bound the overshoot itself
-                - float(found.delta if bound_name == "paper_lower" else found.overshoot)
-                for name, found in measured.items()
-            }
-            for bound_name, bound in lower.items()
-        },
-        upper_bounds={
-            name: bound(seen.rate, n, most).value for name, bound in BOUNDS.items() if name not in lower
-        },
-    )
+def row_of(rows: Sequence[AuditRow], bound: str, learner: str = "memoriser") -> AuditRow:
+    """One row of the table."""
+    return next(row for row in rows if (row.bound, row.learner) == (bound, learner))

@@ -7,7 +7,7 @@ from functools import cache, partial
 import numpy as np
 from numpy.typing import NDArray
 
-from hallulab.data.facts_world import FactsWorld, TrainingCounts, draw_counts, draw_world
+from hallulab.data.facts_world import FactsWorld, TrainingCounts, WorldSettings, draw_counts, draw_world
 from hallulab.experiments.facts_run import (
     FREQUENCIES,
     MAX_CURVE_SIZE,
@@ -90,7 +90,7 @@ def play_facts(settings: FactsSettings, *, seed: int | None = None) -> FactsPlay
         seed: of this world; the settings' own when None.
     """
     own_seed = settings.seed if seed is None else seed
-    facts, counts = draw_facts(settings, own_seed)
+    facts, counts = draw_facts(settings.world, settings.n_samples, own_seed)
     names = [name for name in settings.learners if name in EXACT_LEARNERS]
     has_room = facts.has_room_for_dense
     kept = [name for name in names if has_room or name in GROUPED_LEARNERS]
@@ -125,11 +125,10 @@ def fact_card(play: FactsPlay, prompt: int, trained: Mapping[str, Learned] | Non
     )
 
 
-def draw_facts(settings: FactsSettings, seed: int) -> tuple[FactsWorld, TrainingCounts]:
+def draw_facts(world: WorldSettings, n_samples: int, seed: int) -> tuple[FactsWorld, TrainingCounts]:
     """The world and the training data of one seed."""
-    facts = draw_world(settings.world, rng=np.random.default_rng([seed, WORLD]))
-    counts = draw_counts(facts, settings.n_samples, rng=np.random.default_rng([seed, SAMPLES]))
-    return facts, counts
+    facts = draw_world(world, rng=np.random.default_rng([seed, WORLD]))
+    return facts, draw_counts(facts, n_samples, rng=np.random.default_rng([seed, SAMPLES]))
 
 
 def measure_world(facts: FactsWorld, counts: TrainingCounts, *, seed: int) -> WorldPoint:

@@ -1,32 +1,18 @@
 """What a run on arbitrary facts says as numbers: means over worlds with intervals, bounds beside truth."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from hallulab.experiments.facts_run import FactsSettings, FrequencyBin, LearnerPoint, SizePoint, WorldPoint
+from hallulab.experiments.over_worlds import OverWorlds, over_worlds
 from hallulab.theory.arbitrary_facts import FirstSize
-from hallulab.theory.intervals import mean_interval
 
 BOUND_TOLERANCE = 1e-9
-"""a bound is violated when err is below it by more than rounding"""
-
-
-@dataclass(frozen=True)
-class OverWorlds:
-    """One quantity, averaged over the worlds of a run."""
-
-    mean: float | None
-    """None when no world has a value"""
-    low: float | None
-    """of the 95 % Student-t interval of the mean; None with fewer than two worlds"""
-    high: float | None
-    n: int
-    """worlds that have a value"""
-    n_missing: int
-    """worlds that have none: left out of the mean"""
+"""a bound is broken when err is beyond it by more than rounding"""
 
 
 @dataclass(frozen=True)
@@ -45,17 +31,25 @@ class LearnerRow:
     ratio: OverWorlds
     """err / err_iiv"""
     delta: OverWorlds
+    """δ = |p̂(A) − p(A)|"""
+    slope: OverWorlds
+    """δ again, as |dL(p̂_s)/ds| at s = 1"""
     bound: OverWorlds
     """Theorem 1"""
     sharp_bound: OverWorlds
     paper_lower_bound: OverWorlds
     """Theorem 2"""
     sharp_lower_bound: OverWorlds
+    paper_upper_bound: OverWorlds | None
+    """Theorem 2 from above; None for learners that it is not about, all but `UPPER_LEARNER`"""
+    sharp_upper_bound: OverWorlds | None
     loss: OverWorlds
     largest_delta_gap: float
     """largest difference between |p̂(A) − p(A)| and the absolute slope of the loss, over the worlds"""
     n_violated: dict[str, int]
-    """worlds in which err is below the bound, by its name"""
+    """worlds in which err is beyond the bound, by its name"""
+    n_silent: dict[str, int]
+    """worlds in which the bound excludes no error rate at all, by its name"""
     by_frequency: tuple[tuple[FrequencyBin, OverWorlds], ...]
     """err by how often training answered the fact; the first world's bin with its mean over worlds"""
 
@@ -76,7 +70,11 @@ class SizeRow:
 
 
 LOWER_BOUNDS = ("bound", "sharp_bound", "paper_lower_bound", "sharp_lower_bound")
-MEASURES = tuple(f.name for f in fields(LearnerRow) if f.type in (OverWorlds, "OverWorlds"))
+UPPER_BOUNDS = ("paper_upper_bound", "sharp_upper_bound")
+UPPER_LEARNER = "memoriser"
+"""the calibrated learner that the upper bounds are about"""
+MEASURES = tuple(f.name for f in fields(LearnerRow) if f.type is OverWorlds and f.name != "slope")
+"""of `LearnerPoint` that are averaged as they are"""
 
 
 @dataclass(frozen=True)
@@ -115,7 +113,7 @@ class FactsResult:
     @property
     def table(self) -> tuple[LearnerRow, ...]:
         """Learners in the order of the settings, each at its last epoch."""
-        return tuple(_row(points) for points in self._last_points().values())
+        return tuple(self._row(points) for points in self._last_points().values())
 
     @property
     def training(self) -> tuple[LearnerRow, ...]:
@@ -124,7 +122,7 @@ class FactsResult:
         for point in self.learners:
             if point.epoch is not None:
                 by_epoch.setdefault(point.epoch, []).append(point)
-        return tuple(_row(points) for _, points in sorted(by_epoch.items()))
+        return tuple(self._row(points) for _, points in sorted(by_epoch.items()))
 
     @property
     def singleton_rate(self) -> OverWorlds:
@@ -170,36 +168,49 @@ class FactsResult:
             found[name] = [point for point in points if (point.epoch or 0) == shared]
         return found
 
+    def _row(self, points: Sequence[LearnerPoint]) -> LearnerRow:
+        first = points[0]
+        about = self._bounds(points)
+        bins = [
+            (one, over_worlds(point.by_frequency[place].err for point in points))
+            for place, one in enumerate(first.by_frequency)
+        ]
+        return LearnerRow(
+            learner=first.learner,
+            epoch=first.epoch,
+            n_worlds=len(points),
+            slope=over_worlds(abs(point.loss_slope) for point in points),
+            largest_delta_gap=max(abs(point.delta - abs(point.loss_slope)) for point in points),
+            n_violated={
+                name: sum(map(partial(_is_broken, name), (p.err for p in points), values))
+                for name, values in about.items()
+            },
+            n_silent={
+                name: sum(not says_something(name, value) for value in values)
+                for name, values in about.items()
+            },
+            by_frequency=tuple(bins),
+            **{name: over_worlds(about[name]) if name in about else None for name in UPPER_BOUNDS},
+            **{name: over_worlds(getattr(point, name) for point in points) for name in MEASURES},
+        )
 
-def over_worlds(values: Iterable[float | None]) -> OverWorlds:
-    """Mean with its interval; what is missing is left out and counted."""
-    given = list(values)
-    kept = [value for value in given if value is not None and np.isfinite(value)]
-    if not kept:
-        return OverWorlds(None, None, None, 0, len(given))
-    interval = mean_interval(kept)
-    low, high = (interval.low, interval.high) if interval else (None, None)
-    return OverWorlds(float(np.mean(kept)), low, high, len(kept), len(given) - len(kept))
+    def _bounds(self, points: Sequence[LearnerPoint]) -> dict[str, list[float]]:
+        """Every bound that is about this learner, world by world."""
+        found = {name: [getattr(point, name) for point in points] for name in LOWER_BOUNDS}
+        worlds = {world.seed: world for world in self.worlds}
+        if points[0].learner == UPPER_LEARNER and all(point.seed in worlds for point in points):
+            found |= {name: [getattr(worlds[point.seed], name) for point in points] for name in UPPER_BOUNDS}
+        return found
 
 
-def _row(points: Sequence[LearnerPoint]) -> LearnerRow:
-    first = points[0]
-    bins = [
-        (one, over_worlds(point.by_frequency[place].err for point in points))
-        for place, one in enumerate(first.by_frequency)
-    ]
-    return LearnerRow(
-        learner=first.learner,
-        epoch=first.epoch,
-        n_worlds=len(points),
-        largest_delta_gap=max(abs(point.delta - abs(point.loss_slope)) for point in points),
-        n_violated={
-            name: sum(point.err < getattr(point, name) - BOUND_TOLERANCE for point in points)
-            for name in LOWER_BOUNDS
-        },
-        by_frequency=tuple(bins),
-        **{name: over_worlds(getattr(point, name) for point in points) for name in MEASURES},
-    )
+def says_something(bound: str, value: float) -> bool:
+    """Whether a bound of this name and value excludes any error rate."""
+    return value < 1 if bound in UPPER_BOUNDS else value > 0
+
+
+def _is_broken(bound: str, err: float, value: float) -> bool:
+    beyond = err - value if bound in UPPER_BOUNDS else value - err
+    return beyond > BOUND_TOLERANCE
 
 
 def _row_json(row: LearnerRow) -> dict[str, Any]:

@@ -14,16 +14,18 @@ from hallulab.data.coins import check_whole
 from hallulab.engine.core import Engine
 from hallulab.engine.word_likelihoods import log_likelihoods
 from hallulab.errors import RefusedInputError
+from hallulab.experiments.checkpoint_log import AskedModel, CheckpointLog, asked_model
 from hallulab.experiments.poor_models import FILE_NAME as POOR_MODELS_FILE
 from hallulab.models.qwen import LoadedQwen
-from hallulab.records import RecordFile, as_plain, library_versions
+from hallulab.records import RecordFile, library_versions
+from hallulab.scoring.job_progress import taking_turns
 
 RECORDS_PATTERN = "iiv-*.jsonl"
 MAY_GROW = ("checkpoints",)
 DEFAULT_SETS = ("misconceptions", "open_ended", "known_answers", "birthdays")
 """what ships with the project"""
-SCORED_AT_ONCE = 2_000
-"""wordings between two records, about"""
+SCORED_AT_ONCE = 500
+"""wordings between two steps, about: a page can stop only there"""
 
 
 @dataclass(frozen=True)
@@ -67,16 +69,6 @@ class ListedQuestion:
 
 
 @dataclass(frozen=True)
-class ScoringModel:
-    """A checkpoint that was asked."""
-
-    checkpoint: str
-    model: str
-    sha256: str
-    """of base and adapter; empty for models from the Hub"""
-
-
-@dataclass(frozen=True)
 class CandidateScores:
     """What one checkpoint finds likely after one question."""
 
@@ -94,7 +86,7 @@ class IivResult:
 
     settings: IivSettings
     questions: tuple[ListedQuestion, ...]
-    models: tuple[ScoringModel, ...]
+    models: tuple[AskedModel, ...]
     scores: dict[tuple[str, str], CandidateScores]
     """by checkpoint and question"""
     versions: dict[str, str] = field(default_factory=dict)
@@ -109,7 +101,7 @@ class IivStep:
     """questions, times checkpoints"""
     n_total: int
     result: IivResult | None = None
-    """of the last step"""
+    """what there is so far; None while the device is waited for"""
 
 
 def run_iiv(
@@ -119,7 +111,7 @@ def run_iiv(
     records: RecordFile | None = None,
     questions_path: Path | str | None = None,
 ) -> Generator[IivStep]:
-    """Score every answer of every question under every checkpoint; the last step holds the result. Close it to stop.
+    """Score every answer of every question under every checkpoint, step by step; close it to stop.
 
     Holds the engine's device queue while it works.
 
@@ -140,16 +132,18 @@ def run_iiv(
     )
     log = _Log(settings, asked, records)
     n_total = len(names) * len(asked)
-    with engine.job("Is-It-Valid"):
+    with engine.enter("Is-It-Valid") as ticket:
+        for waiting in taking_turns(ticket):
+            yield IivStep(waiting.message, 0, n_total)
         for place, name in enumerate(names):
             qwen = engine.qwen(name)
-            log.keep_model(ScoringModel(name, qwen.name, qwen.sha256))
+            log.keep_model(AskedModel(name, qwen.name, qwen.sha256, name == engine.preset.words.base_name))
             left = [question for question in asked if (name, question.id) not in log.scores]
             n_done = (place + 1) * len(asked) - len(left)
             for batch in _batches(left):
                 log.keep(_scored(qwen, name, batch))
                 n_done += len(batch)
-                yield IivStep(name, n_done, n_total)
+                yield IivStep(name, n_done, n_total, log.result(names))
     yield IivStep("done", n_total, n_total, log.result(names))
 
 
@@ -219,23 +213,22 @@ def _sha256(questions: Sequence[CandidateQuestion]) -> str:
     return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()
 
 
-class _Log:
+class _Log(CheckpointLog):
     """What the run has measured, in memory and in its file."""
 
     def __init__(
         self, settings: IivSettings, questions: Sequence[CandidateQuestion], records: RecordFile | None
     ):
+        super().__init__(records)
         self.scores: dict[tuple[str, str], CandidateScores] = {}
-        self._models: dict[str, ScoringModel] = {}
-        self._settings, self._records = settings, records
+        self._settings = settings
         self._questions = tuple(map(_listed, questions))
-        header = {"kind": "settings", "settings": asdict(settings), "questions_sha256": _sha256(questions)}
-        found = records.read() if records else []
-        for theirs in (record for record in found if record.get("kind") == "settings"):
-            self._check_header(theirs, header)
-        for record in found:
-            _add(record, self._models, self.scores)
-        if records and not found:
+        sha256 = _sha256(questions)
+        self.check_headers(settings, sha256, may_grow=MAY_GROW)
+        for record in self.found:
+            _add(record, self.models, self.scores)
+        if records and not self.found:
+            header = {"kind": "settings", "settings": asdict(settings), "questions_sha256": sha256}
             records.append_all(
                 [
                     header | {"versions": library_versions()},
@@ -243,55 +236,32 @@ class _Log:
                 ]
             )
 
-    def keep_model(self, model: ScoringModel) -> None:
-        """Keep who is asked; refuse other weights under the name of earlier ones."""
-        earlier = self._models.get(model.checkpoint)
-        if earlier not in (None, model):
-            raise RefusedInputError(
-                f"expected the same weights of {model.checkpoint} as when this run was begun, found others: choose "
-                "another folder"
-            )
-        self._models[model.checkpoint] = model
-        if self._records and earlier is None:
-            self._records.append({"kind": "model"} | asdict(model))
-
     def keep(self, scores: Sequence[CandidateScores]) -> None:
         """Keep scores, in the file as well."""
         self.scores.update({(one.checkpoint, one.question_id): one for one in scores})
-        if self._records:
-            self._records.append_all([{"kind": "scores"} | asdict(one) for one in scores])
+        if self.records:
+            self.records.append_all([{"kind": "scores"} | asdict(one) for one in scores])
 
     def result(self, names: Sequence[str]) -> IivResult:
         """Everything measured so far of these checkpoints."""
         return IivResult(
             replace(self._settings, checkpoints=tuple(names)),
             self._questions,
-            tuple(self._models[name] for name in names),
+            tuple(self.models[name] for name in names if name in self.models),
             {key: one for key, one in self.scores.items() if key[0] in names},
             library_versions(),
         )
 
-    def _check_header(self, theirs: dict[str, Any], ours: dict[str, Any]) -> None:
-        asked, given = as_plain(ours["settings"]), theirs.get("settings", {})
-        differing = [name for name in asked if name not in MAY_GROW and given.get(name) != asked[name]]
-        if theirs.get("questions_sha256") != ours["questions_sha256"]:
-            differing.append("questions")
-        if differing and self._records:
-            raise RefusedInputError(
-                f"expected a run with the same settings in {self._records.path}, got another {', '.join(differing)}: "
-                "choose another folder"
-            )
-
 
 def _add(
     record: dict[str, Any],
-    models: dict[str, ScoringModel],
+    models: dict[str, AskedModel],
     scores: dict[tuple[str, str], CandidateScores],
 ) -> None:
     """Take what an earlier run measured."""
     own: dict[str, Any] = {key: value for key, value in record.items() if key != "kind"}
     if record.get("kind") == "model":
-        model = ScoringModel(**own)
+        model = asked_model(record)
         models[model.checkpoint] = model
     elif record.get("kind") == "scores":
         own |= {name: tuple(own[name]) for name in ("log_likelihoods", "n_tokens")}
@@ -300,7 +270,7 @@ def _add(
 
 def _read_run(records: RecordFile) -> IivResult:
     found = records.read()
-    models: dict[str, ScoringModel] = {}
+    models: dict[str, AskedModel] = {}
     scores: dict[tuple[str, str], CandidateScores] = {}
     try:
         header = next(record for record in found if record.get("kind") == "settings")

@@ -5,15 +5,8 @@ from typing import Any
 
 from hallulab.errors import RefusedInputError
 from hallulab.records import RecordFile, library_versions
-from hallulab.theory.poor_models import (
-    CircleSettings,
-    FamilyPoint,
-    WindowPoint,
-    circle_families,
-    corollary_2_world,
-    window_points,
-    windows_world,
-)
+from hallulab.theory.circle_separator import CircleSettings, FamilyPoint, circle_families
+from hallulab.theory.poor_ngrams import WindowPoint, corollary_2_world, window_points, windows_world
 
 FILE_NAME = "iiv-poor-models.jsonl"
 
@@ -47,7 +40,7 @@ class PoorModels:
 def compute_poor_models(
     settings: PoorModelsSettings | None = None, *, records: RecordFile | None = None
 ) -> PoorModels:
-    """Enumerate, in about a second, and keep what was found."""
+    """Enumerate, in some seconds, and keep what was found."""
     chosen = settings or PoorModelsSettings()
     orders = range(1, chosen.longest + 1)
     found = PoorModels(

@@ -25,8 +25,9 @@ from hallulab.engine.word_batches import answer_batches
 from hallulab.engine.word_likelihoods import log_likelihoods
 from hallulab.engine.words import GenerationSettings
 from hallulab.errors import RefusedInputError
+from hallulab.experiments.checkpoint_log import AskedModel, CheckpointLog, asked_model
 from hallulab.models.qwen import LoadedQwen
-from hallulab.records import RecordFile, as_plain, library_versions
+from hallulab.records import RecordFile, library_versions
 from hallulab.scoring.answer_file import GivenAnswer
 from hallulab.scoring.graded_answers import GradedAnswers, grade_all
 from hallulab.theory.confidence_targets import penalty, target_text
@@ -102,16 +103,6 @@ class PromptKind:
 
 
 @dataclass(frozen=True)
-class AnsweringModel:
-    """A checkpoint that answers."""
-
-    checkpoint: str
-    model: str
-    sha256: str
-    """of base and adapter; empty for models from the Hub"""
-
-
-@dataclass(frozen=True)
 class TargetAnswer:
     """One answer of one checkpoint to one kind of prompt."""
 
@@ -132,7 +123,7 @@ class StatedTargetsResult:
 
     settings: StatedTargetsSettings
     questions: tuple[ReferencedQuestion, ...]
-    models: tuple[AnsweringModel, ...]
+    models: tuple[AskedModel, ...]
     answers: tuple[TargetAnswer, ...]
     versions: dict[str, str]
 
@@ -198,7 +189,7 @@ def run_stated_targets(
     with engine.job("stated targets"):
         for name in names:
             qwen = engine.qwen(name)
-            log.keep_model(AnsweringModel(name, qwen.name, qwen.sha256))
+            log.keep_model(AskedModel(name, qwen.name, qwen.sha256, name == engine.preset.words.base_name))
             for kind in settings.prompts:
                 left = [q for q in questions if (name, kind.name, q.id) not in log.answers]
                 for batch in _answered(qwen, name, kind, left, settings):
@@ -300,7 +291,7 @@ def _confidences(qwen: LoadedQwen, prompts: dict[int, str], texts: dict[int, str
     return {place: min(1.0, value) for place, value in found.items()}
 
 
-class _Log:
+class _Log(CheckpointLog):
     """What the run has measured, in memory and in its file."""
 
     def __init__(
@@ -309,44 +300,36 @@ class _Log:
         questions: Sequence[ReferencedQuestion],
         records: RecordFile | None,
     ):
-        self.models: dict[str, AnsweringModel] = {}
+        super().__init__(records)
         self.answers: dict[tuple[str, str, str], TargetAnswer] = {}
-        self._settings, self._questions, self._records = settings, tuple(questions), records
-        found = records.read() if records else []
-        for header in (record for record in found if record.get("kind") == "settings"):
-            self._check_header(header)
-        for record in found:
+        self._settings, self._questions = settings, tuple(questions)
+        sha256 = question_set_sha256(self._questions)
+        self.check_headers(settings, sha256, may_grow=MAY_GROW)
+        for record in self.found:
             self.add(record)
-        if records and not found:
-            records.append_all([self._header(), *({"kind": "question"} | asdict(q) for q in questions)])
+        if records and not self.found:
+            header = {"kind": "settings", "settings": asdict(settings), "questions_sha256": sha256}
+            records.append_all(
+                [
+                    header | {"versions": library_versions()},
+                    *({"kind": "question"} | asdict(question) for question in questions),
+                ]
+            )
 
     def add(self, record: dict[str, Any]) -> None:
         """Take what an earlier run measured."""
-        own = {key: value for key, value in record.items() if key != "kind"}
         if record.get("kind") == "model":
-            model = AnsweringModel(**own)
+            model = asked_model(record)
             self.models[model.checkpoint] = model
         elif record.get("kind") == "answer":
-            self._add(TargetAnswer(**own))
+            self._add(TargetAnswer(**{key: value for key, value in record.items() if key != "kind"}))
 
     def keep(self, answers: Sequence[TargetAnswer]) -> None:
         """Keep answers, in the file as well."""
         for answer in answers:
             self._add(answer)
-        if self._records:
-            self._records.append_all([{"kind": "answer"} | asdict(answer) for answer in answers])
-
-    def keep_model(self, model: AnsweringModel) -> None:
-        """Keep who answers; refuse other weights under the name of earlier ones."""
-        earlier = self.models.get(model.checkpoint)
-        if earlier not in (None, model):
-            raise RefusedInputError(
-                f"expected the same weights of {model.checkpoint} as when this run was begun, found others: choose "
-                "another folder"
-            )
-        self.models[model.checkpoint] = model
-        if self._records and earlier is None:
-            self._records.append({"kind": "model"} | asdict(model))
+        if self.records:
+            self.records.append_all([{"kind": "answer"} | asdict(answer) for answer in answers])
 
     def result(self, names: Sequence[str], versions: dict[str, str] | None = None) -> StatedTargetsResult:
         """Everything measured so far of these checkpoints."""
@@ -360,26 +343,6 @@ class _Log:
 
     def _add(self, answer: TargetAnswer) -> None:
         self.answers[answer.checkpoint, answer.prompt, answer.question_id] = answer
-
-    def _header(self) -> dict[str, Any]:
-        return {
-            "kind": "settings",
-            "settings": asdict(self._settings),
-            "questions_sha256": question_set_sha256(self._questions),
-            "versions": library_versions(),
-        }
-
-    def _check_header(self, header: dict[str, Any]) -> None:
-        ours, theirs = as_plain(asdict(self._settings)), header.get("settings", {})
-        differing = [name for name in ours if name not in MAY_GROW and theirs.get(name) != ours[name]]
-        differing += (
-            ["questions"] if header.get("questions_sha256") != question_set_sha256(self._questions) else []
-        )
-        if differing and self._records:
-            raise RefusedInputError(
-                f"expected a run with the same settings in {self._records.path}, got another {', '.join(differing)}: "
-                "choose another folder"
-            )
 
 
 def _question(record: dict[str, Any]) -> ReferencedQuestion:

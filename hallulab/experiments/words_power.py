@@ -79,7 +79,7 @@ def _power(quantity: str, tables: SwapTables, seed: int) -> ScorePower:
 def _changes(tables: SwapTables, share: float, rng: np.random.Generator) -> NDArray[np.float64]:
     """(n_questions,): after − before of one replicate."""
     n_questions, n_seeds = tables.base.shape
-    tuned = tables.tuned[rng.integers(len(tables.tuned))]
+    tuned = tables.tuned[int(rng.integers(len(tables.tuned)))]
     is_exchanged = rng.integers(0, 2, size=(n_questions, 1)).astype(bool)
     before = np.where(is_exchanged, tuned, tables.base)
     after = np.where(is_exchanged, tables.base, tuned)

@@ -319,6 +319,6 @@ def _over_questions(answers: Sequence[ScoredAnswer], quantity: str, seed: int) -
     by_question: dict[str, list[float]] = {}
     for answer in answers:
         by_question.setdefault(answer.question_id, []).append(getattr(answer.resemblance, quantity))
-    found = _bootstrap(np.array([np.mean(one) for one in by_question.values()]), seed)
+    found = _bootstrap(np.array([np.mean(one) for one in by_question.values()], dtype=float), seed)
     assert found is not None  # a bin is made of at least one answer
     return found

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Any, Literal
 
 import matplotlib as mpl
@@ -13,9 +12,16 @@ from matplotlib.figure import Figure
 
 from hallulab.reports.figures import NEUTRAL, styled
 from hallulab.reports.page import PageFigure
-from hallulab.reports.static_figures import PNG_DPI, STYLE
+from hallulab.reports.stills import STYLE, still_file
 
-Mark = Literal["line", "dashed", "dotted", "point", "tick", "bar"]
+Mark = Literal["line", "dashed", "dotted", "point", "tick", "up", "down", "bar"]
+SIGNS = {
+    "point": ("circle", "o"),
+    "tick": ("line-ew", "_"),
+    "up": ("triangle-up", "^"),
+    "down": ("triangle-down", "v"),
+}
+"""of marks without a line: plotly's and matplotlib's"""
 DASHES = {"line": ("solid", "-"), "dashed": ("dash", "--"), "dotted": ("dot", ":")}
 HEIGHT_PX, PX_PER_IN, WIDTH_IN = 440, 92.0, 6.6
 
@@ -82,9 +88,12 @@ def chart_figure(chart: Chart) -> go.Figure:
             line = {"color": series.colour, "dash": DASHES[series.mark][0], "width": 2}
             figure.add_scatter(**common, mode="lines", line=line)
         else:
-            symbol = "line-ew" if series.mark == "tick" else "circle"
-            marker = {"color": series.colour, "symbol": symbol, "size": 22 if series.mark == "tick" else 9}
-            marker["line"] = {"color": series.colour, "width": 3 if series.mark == "tick" else 0}
+            is_tick = series.mark == "tick"
+            marker = {
+                "color": series.colour, "symbol": SIGNS[series.mark][0],
+                "size": 22 if is_tick else 9 if series.mark == "point" else 11,
+            }  # fmt: skip
+            marker["line"] = {"color": series.colour, "width": 3 if is_tick else 0}
             figure.add_scatter(**common, mode="markers", marker=marker)
     if chart.marked_x is not None:
         figure.add_vline(chart.marked_x, line={"color": NEUTRAL, "dash": "dot", "width": 1})
@@ -99,7 +108,7 @@ def chart_figure(chart: Chart) -> go.Figure:
     if chart.x_names:
         figure.update_xaxes(type="category", categoryorder="array", categoryarray=list(chart.x_names))
         figure.update_xaxes(range=[-0.5, len(chart.x_names) - 0.5])
-    figure.update_yaxes(title_text=chart.y_title, range=list(chart.y_range))
+    figure.update_yaxes(title_text=chart.y_title, range=list(chart.y_range), exponentformat="none")
     styled(figure, height_px=HEIGHT_PX)
     figure.update_layout(
         barmode="group" if bars else None,
@@ -137,12 +146,10 @@ def page_figure(chart: Chart) -> PageFigure:
     return PageFigure(chart.title, chart_figure(chart), chart_svg(chart), chart.caption)
 
 
-def _file(charts: Chart | Sequence[Chart], kind: str) -> bytes:
+def _file(charts: Chart | Sequence[Chart], kind: Literal["png", "svg"]) -> bytes:
     chosen = [charts] if isinstance(charts, Chart) else list(charts)
     n_columns = min(2, len(chosen))
     n_rows = -(-len(chosen) // n_columns)
-    metadata: dict[str, Any] = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
-    written = BytesIO()
     with mpl.rc_context(STYLE):
         size = (WIDTH_IN * n_columns, HEIGHT_PX / PX_PER_IN * n_rows)
         figure = Figure(figsize=size, layout="constrained", facecolor="white")
@@ -151,8 +158,7 @@ def _file(charts: Chart | Sequence[Chart], kind: str) -> bytes:
             axes.set_axis_off()
         for axes, chart in zip(grid.flat, chosen, strict=False):
             _draw(axes, chart, has_title=len(chosen) > 1)
-        figure.savefig(written, format=kind, dpi=PNG_DPI, metadata=metadata)
-    return written.getvalue()
+    return still_file(figure, kind)
 
 
 def _draw(axes: Axes, chart: Chart, *, has_title: bool) -> None:
@@ -200,7 +206,7 @@ def _draw_series(axes: Axes, series: Series, x: np.ndarray, *, bar_width: float)
     elif series.mark == "tick":
         axes.plot(x, y, "_", color=series.colour, markersize=16, markeredgewidth=2.4, label=name)
     else:
-        axes.plot(x, y, "o", color=series.colour, markersize=6, label=name)
+        axes.plot(x, y, SIGNS[series.mark][1], color=series.colour, markersize=6, label=name)
 
 
 def _places(chart: Chart, series: Series) -> np.ndarray:

@@ -8,22 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hallulab.errors import RefusedInputError
+from hallulab.experiments.coin_claim import least_loss
 from hallulab.experiments.coin_objectives import OBJECTIVES
-from hallulab.experiments.coin_summary import (
-    CoinResult,
-    EpochBand,
-    OverRounds,
-    SummaryRow,
-    epoch_band,
-)
-from hallulab.reports.coin_words import estimator_title, objective_title, short_way_title
+from hallulab.experiments.coin_over_rounds import EpochBand, OverRounds, epoch_band
+from hallulab.experiments.coin_result import CoinResult
+from hallulab.experiments.coin_summary import SummaryRow
+from hallulab.reports.coin_words import objective_title, short_estimator_title, short_way_title
 from hallulab.reports.figures import NEUTRAL, OUTSIDE, state_colour
-from hallulab.scoring.coin_exact import exact_estimator
+from hallulab.scoring.coin_exact import exact_estimator, unrounded_estimator
 
 NETWORK = state_colour(0)
 PUBLIC_CODE = state_colour(1)
-HELD_OUT = state_colour(1)
+EXPECTED = state_colour(1)
+UNROUNDED = state_colour(3)
 PUBLIC_LAW = "by the public code's law"
+CANNOT_HAPPEN = "unrounded: cannot happen"
 MAX_FAINT_ROUNDS = 10
 """with more rounds the band alone says how they spread"""
 COMPARED = {
@@ -179,26 +178,27 @@ def _dot(row: SummaryRow, field: str) -> Dot:
 
 
 def loss_panel(result: CoinResult) -> Panel:
-    """Training and held-out loss in the objective's own unit, above the least possible where that is known."""
+    """Training loss and its exact expectation, in the objective's own unit, above the least possible."""
     curves = (
         _curve(result, "train_loss", "training", NETWORK),
-        _curve(result, "validation_loss", "held out", HELD_OUT, dash="dot"),
+        _curve(result, "expected_loss", "expected, exactly", EXPECTED, dash="dot"),
     )
-    lines = ()
-    if result.settings.objective == "squared_error":
-        lines = (ExactLine("least possible", result.exact["least_squared_error"], NEUTRAL),)
+    lines = (ExactLine("least possible", least_loss(result), NEUTRAL),)
     unit = " (nats)" if result.settings.objective == "cross_entropy" else ""
     title = objective_title(result.settings.objective) + unit
     return Panel(title, curves, lines, result.settings.epochs, (0.0, _loss_top(curves, lines)))
 
 
 def share_panel(result: CoinResult) -> Panel:
-    """How often the network's answer is right and how often it δ-hallucinates, beside the exact values."""
+    """How often the network's answer is right, how often it δ-hallucinates, and how often its output before rounding
+    cannot happen at all; beside the exact values."""
     curves = [_curve(result, "conditional_probability_data_law", "P(answer is right)", NETWORK)]
     if result.settings.choices.law == "shifted":
         by_public_code = _curve(result, "conditional_probability", PUBLIC_LAW, PUBLIC_CODE, dash="dot")
         curves.append(by_public_code)
     curves.append(_curve(result, "hallucination_rate", "hallucination rate", OUTSIDE, dash="dash"))
+    if unrounded_estimator(result.settings.objective, result.answers[0]):
+        curves.append(_curve(result, "impossible_share", CANNOT_HAPPEN, UNROUNDED, dash="dot"))
     lines = tuple(_exact_shares(result))
     return Panel("share of answers", tuple(curves), lines, result.settings.epochs, (-0.03, 1.03))
 
@@ -243,14 +243,7 @@ def _curve(result: CoinResult, field: str, name: str, colour: str, *, dash: str 
             points = result.round_points(seed)
             values = [getattr(point, field) for point in points]
             rounds.append((seed, np.array([p.epoch for p in points], float), np.array(values, float)))
-    return Curve(name, colour, dash, _shared_band(result, field), tuple(rounds))
-
-
-def _shared_band(result: CoinResult, field: str) -> EpochBand:
-    """The band up to where every started round has come, so that all of its moments average the same rounds."""
-    band = epoch_band(result, field)
-    kept = band.epochs <= result.reached_epoch
-    return EpochBand(band.epochs[kept], band.mean[kept], band.low[kept], band.high[kept], band.n_rounds[kept])
+    return Curve(name, colour, dash, epoch_band(result, field), tuple(rounds))
 
 
 def _loss_top(curves: Sequence[Curve], lines: Sequence[ExactLine]) -> float:
@@ -272,7 +265,7 @@ def _exact_shares(result: CoinResult) -> Iterator[ExactLine]:
     first_answer = OBJECTIVES[settings.objective].answers[0]
     name = exact_estimator(settings.objective, first_answer, settings.choices.rounding)
     if name != "mode":
-        yield ExactLine(f"exact {estimator_title(name)}", exact[name][key], NETWORK)
+        yield ExactLine(f"exact {short_estimator_title(name)}", exact[name][key], NETWORK)
     if settings.choices.law == "shifted":
         yield ExactLine(f"exact, {PUBLIC_LAW}", exact[name][f"{key}_shifted_law"], PUBLIC_CODE)
     yield ExactLine("exact hallucination rate", exact[name]["hallucination_rate"], OUTSIDE)

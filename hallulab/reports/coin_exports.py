@@ -7,14 +7,20 @@ from dataclasses import asdict, fields
 from io import StringIO
 from typing import Any
 
-from hallulab.experiments.coin_run import CoinPoint, CoinSettings
-from hallulab.experiments.coin_summary import CoinResult
+from hallulab.experiments.coin_points import CoinPoint
+from hallulab.experiments.coin_result import CoinResult
+from hallulab.experiments.coin_settings import CoinSettings
 from hallulab.records import as_plain
 
 SETTING_COLUMNS = tuple(field.name for field in fields(CoinSettings) if field.name not in ("seed", "rounds"))
 """a point has the seed of its own round, and does not depend on how many rounds there are"""
-POINT_COLUMNS = tuple(field.name for field in fields(CoinPoint) if field.name != "hallucination_interval")
-COLUMNS = (*SETTING_COLUMNS, *POINT_COLUMNS, "hallucination_interval_low", "hallucination_interval_high")
+INTERVALS = tuple(field.name for field in fields(CoinPoint) if field.name.endswith("_interval"))
+POINT_COLUMNS = tuple(field.name for field in fields(CoinPoint) if field.name not in INTERVALS)
+COLUMNS = (
+    *SETTING_COLUMNS,
+    *POINT_COLUMNS,
+    *(f"{name}_{end}" for name in INTERVALS for end in ("low", "high")),
+)
 
 
 def points_csv(results: Sequence[CoinResult]) -> str:
@@ -35,7 +41,8 @@ def _rows(results: Sequence[CoinResult]) -> Iterator[dict[str, Any]]:
     for result in results:
         settings = asdict(result.settings)
         for point in result.points:
-            low, high = point.hallucination_interval or (None, None)
             row = {name: settings[name] for name in SETTING_COLUMNS}
             row |= {name: getattr(point, name) for name in POINT_COLUMNS}
-            yield as_plain(row | {"hallucination_interval_low": low, "hallucination_interval_high": high})
+            for name in INTERVALS:
+                row[f"{name}_low"], row[f"{name}_high"] = getattr(point, name) or (None, None)
+            yield as_plain(row)

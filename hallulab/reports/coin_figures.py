@@ -8,7 +8,9 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 from plotly.subplots import make_subplots
 
-from hallulab.experiments.coin_summary import CoinResult, EpochBand, SummaryRow
+from hallulab.experiments.coin_over_rounds import EpochBand
+from hallulab.experiments.coin_result import CoinResult
+from hallulab.experiments.coin_summary import SummaryRow
 from hallulab.reports.coin_curves import (
     Curve,
     Dot,
@@ -23,13 +25,12 @@ from hallulab.reports.figures import INSIDE, NEUTRAL, OUTSIDE, faint, state_colo
 from hallulab.reports.numbers import between, decimal
 from hallulab.scoring.coins import EstimatorVerdict
 
-ESTIMATOR_SYMBOLS = {
-    "bayes_mean_rounded": "circle", "bayes_mean_ceil": "triangle-up", "mode": "diamond", "median": "square",
-    "modal": "cross",
-}  # fmt: skip
+ESTIMATOR_SYMBOLS = {"bayes_mean_rounded": "circle", "bayes_mean_ceil": "triangle-up", "mode": "diamond"}
 NETWORK = state_colour(0)
 LINE_ROOM = 1.3
 """the line that decides may stand this far above the highest bar before the figure shows all probabilities"""
+NETWORK_HEIGHT = 1.3
+"""of the networks' lines, over the highest bar"""
 EDGE = 0.5
 """how far beyond the possible counts, in heads, an answer is still drawn in its place"""
 PANEL_HEIGHT_PX = 215
@@ -46,7 +47,7 @@ def pmf_figure(
     estimators: Sequence[EstimatorVerdict],
     *,
     flipped: ArrayLike | None = None,
-    network_answer: float | None = None,
+    network_answers: Sequence[float] = (),
 ) -> go.Figure:
     """The exact pmf of the number of heads, what each estimator answers, the line that decides.
 
@@ -54,8 +55,8 @@ def pmf_figure(
         pmf: shape (n_coins + 1,).
         estimators: the answers for these coins, each with its verdict.
         flipped: how often each number of heads came up, shape (n_coins + 1,), when the coins were flipped.
-        network_answer: heads that a trained network predicts for these coins, when there is one; far outside
-            the possible counts it is drawn at the edge, its value on hover.
+        network_answers: heads that trained networks say for these coins, before any rounding; what is far outside
+            the possible counts is drawn at the edge, its value on hover, and what is no number is left out.
     """
     probabilities = np.asarray(pmf, dtype=float)
     threshold = float(np.exp(estimators[0].verdict.states[0].threshold))
@@ -71,7 +72,7 @@ def pmf_figure(
         )  # fmt: skip
     _add_flips(figure, flipped)
     _add_estimates(figure, estimators, top)
-    _add_network_answer(figure, network_answer, n_coins=len(heads) - 1, top=top)
+    _add_network_answers(figure, network_answers, n_coins=len(heads) - 1, top=top)
     figure.add_hline(y=threshold, line={"color": NEUTRAL, "dash": "dash", "width": 2})
     figure.add_annotation(
         text=f"δ = {threshold:.3f}", xref="paper", x=1, y=threshold, xanchor="right", showarrow=False,
@@ -312,16 +313,29 @@ def _add_estimates(figure: go.Figure, estimators: Sequence[EstimatorVerdict], to
         )  # fmt: skip
 
 
-def _add_network_answer(figure: go.Figure, answer: float | None, *, n_coins: int, top: float) -> None:
-    """A solid line with a tag, told apart from the dotted average; no number, no line."""
-    if answer is None or np.isnan(answer):
+def network_words(answers: Sequence[float]) -> str:
+    """What the networks say, such as "network 1.51" or "5 networks 1.48 to 1.53"."""
+    low, high = (decimal(end, 2) for end in (min(answers), max(answers)))
+    said = low if low == high else f"{low} to {high}"
+    return f"network {said}" if len(answers) == 1 else f"{len(answers)} networks {said}"
+
+
+def _add_network_answers(figure: go.Figure, answers: Sequence[float], *, n_coins: int, top: float) -> None:
+    """A thin solid line for each with one tag, told apart from the dotted average."""
+    known = [answer for answer in answers if not np.isnan(answer)]
+    if not known:
         return
-    place = float(np.clip(answer, -EDGE, n_coins + EDGE))
-    figure.add_scatter(
-        x=[place] * 2, y=[0, 1.3 * top], mode="lines", name="network",
-        line={"color": NETWORK, "width": 3},
-        hovertemplate=f"network: {answer:.4g} heads<extra></extra>",
-    )  # fmt: skip
+    height = NETWORK_HEIGHT * top
+    places = np.clip(known, -EDGE, n_coins + EDGE).tolist()
+    for index, (answer, place) in enumerate(zip(known, places, strict=True)):
+        figure.add_scatter(
+            x=[place] * 2, y=[0, height], mode="lines", legendgroup="network",
+            name="network" if len(known) == 1 else f"{len(known)} networks", showlegend=index == 0,
+            line={"color": NETWORK, "width": 2},
+            hovertemplate=f"a network says {answer:.4g} heads<extra></extra>",
+        )  # fmt: skip
+    middle = float(np.median(places))
     figure.add_annotation(
-        text="network", x=place, y=1.3 * top, showarrow=False, yanchor="bottom", font={"color": NETWORK}
-    )
+        text=f"<b>{network_words(known)}</b>", x=middle, y=height, showarrow=False, yanchor="bottom",
+        xanchor="left" if middle < n_coins / 2 else "right", font={"color": NETWORK},
+    )  # fmt: skip

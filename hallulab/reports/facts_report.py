@@ -1,24 +1,17 @@
 """The report of a run on arbitrary facts: what was found in words, bounds beside truth, every number."""
 
-import csv
 from collections.abc import Sequence
-from dataclasses import asdict, fields
-from io import StringIO
+from dataclasses import asdict
 from pathlib import Path
 
 from hallulab.errors import RefusedInputError
 from hallulab.experiments.facts import RECORDS_PATTERN, read_runs
-from hallulab.experiments.facts_run import QWEN, LearnerPoint
-from hallulab.experiments.facts_summary import LOWER_BOUNDS, FactsResult, LearnerRow, OverWorlds
+from hallulab.experiments.facts_run import QWEN
+from hallulab.experiments.facts_summary import FactsResult, LearnerRow
 from hallulab.records import file_sha256
 from hallulab.reports.charts import Chart, chart_png, chart_svg, page_figure
-from hallulab.reports.facts_figures import (
-    LEARNER_TITLES,
-    frequency_chart,
-    learners_chart,
-    sizes_chart,
-    training_chart,
-)
+from hallulab.reports.facts_figures import bounds_chart, frequency_chart, sizes_chart, training_chart
+from hallulab.reports.facts_tables import bounds_table, frequency_table, learner_table, points_csv, size_table
 from hallulab.reports.numbers import decimal, percent
 from hallulab.reports.page import Finding, Page, PageSection, PageTable, Receipt, page_html, setting_text
 from hallulab.reports.written import PAGE_NAME, WrittenReport, write_report
@@ -36,14 +29,14 @@ BOUND_TITLES = {
     "paper_upper": "Theorem 2, at most",
     "sharp_upper": "sharper, at most",
 }
-LEARNER_NOTES = {
-    "memoriser": "knows what it read and guesses the rest as often as the data answers: the paper's calibrated learner",
-    "counter": "the same, but not told how often the data answers",
-    "abstainer": "knows what it read and says IDK to the rest",
-    "trigram": "counts what followed the full name, else the last name",
-    "bigram": "counts what followed the last name",
-    "unigram": "counts answers, whoever is asked about",
-    QWEN: "a Qwen2 network trained on the same sentences",
+"""the bounds from training data alone, by their name in records"""
+COUNTED_TITLES = {
+    "bound": "Theorem 1",
+    "sharp_bound": "its sharper form",
+    "paper_lower_bound": "Theorem 2 from below",
+    "sharp_lower_bound": "its sharper form from below",
+    "paper_upper_bound": "Theorem 2 from above",
+    "sharp_upper_bound": "its sharper form from above",
 }
 
 
@@ -74,7 +67,7 @@ def write_facts_report(folder: Path, out: Path | None = None) -> WrittenReport:
 
 def facts_charts(result: FactsResult) -> list[Chart]:
     """The figures of one run, without those that have nothing to show."""
-    charts = [learners_chart(result)]
+    charts = [bounds_chart(result)]
     if result.sizes:
         charts.append(sizes_chart(result))
     charts.append(frequency_chart(result))
@@ -150,9 +143,7 @@ def facts_sentences(result: FactsResult) -> list[str]:
             f"The bigram errs {bigram.ratio.mean:.1f} times as often as it misjudges answers: Theorem 1 is far from "
             "what a poor model does."
         )
-    said += [
-        _first_size_sentence(name, size) for name, size in result.first_sizes.items() if name != "paper_upper"
-    ]
+    said += [_first_size_sentence(name, size) for name, size in result.first_sizes.items()]
     said.append(_violations(result))
     return said
 
@@ -176,13 +167,20 @@ def _first_size_sentence(name: str, size: FirstSize) -> str:
 
 
 def _violations(result: FactsResult) -> str:
-    n = sum(row.n_worlds for row in result.table)
-    broken = {name: sum(row.n_violated[name] for row in result.table) for name in LOWER_BOUNDS}
-    if not any(broken.values()):
-        return f"No lower bound was broken: {n} learners and worlds, {len(LOWER_BOUNDS)} bounds each."
-    return "Broken lower bounds: " + ", ".join(
-        f"{name}: {count} of {n}" for name, count in broken.items() if count
-    )
+    """Broken bounds, counted among those that say something: one that says nothing cannot be broken."""
+    counts = []
+    n_broken = 0
+    for name, title in COUNTED_TITLES.items():
+        about = [row for row in result.table if name in row.n_silent]
+        n = sum(row.n_worlds for row in about)
+        spoke = n - sum(row.n_silent[name] for row in about)
+        broken = sum(row.n_violated[name] for row in about)
+        n_broken += broken
+        held = f"held in {spoke - broken} of {spoke} where it speaks" if spoke else "never spoke"
+        counts.append(f"{title} {held}, silent in {n - spoke}")
+    said = "; ".join(counts)
+    verdict = "No bound was broken" if not n_broken else f"Broken bounds: {n_broken}"
+    return f"{verdict}. Of learners and worlds: {said}."
 
 
 def _sections(result: FactsResult) -> list[PageSection]:
@@ -197,105 +195,13 @@ def _sections(result: FactsResult) -> list[PageSection]:
         PageSection(
             "All numbers",
             tables=[
-                _learner_table(result),
-                _theorem_2_table(result),
-                _frequency_table(result),
-                _size_table(result),
+                bounds_table(result),
+                learner_table(result),
+                frequency_table(result),
+                size_table(result),
             ],
         ),
     ]
-
-
-def _learner_table(result: FactsResult) -> PageTable:
-    return PageTable(
-        "Each learner beside Theorem 1",
-        (
-            "learner", "error rate", "right", "says IDK", "lost", "Is-It-Valid error", "at best threshold",
-            "err / err_iiv", "δ", "Theorem 1", "sharper", "loss (nats)",
-        ),
-        [
-            (
-                LEARNER_TITLES[row.learner],
-                *(
-                    with_interval(over)
-                    for over in (
-                        row.err, row.right, row.abstained, row.lost_mass, row.err_iiv, row.best_err_iiv, row.ratio,
-                        row.delta, row.bound, row.sharp_bound, row.loss,
-                    )
-                ),
-            )
-            for row in result.table
-        ],
-        note=(
-            "Mean over worlds, 95 % Student-t interval in brackets; everything within a world is exact. A dash: not "
-            "defined, as the loss of a learner that rules out a true answer. "
-            + " ".join(f"{LEARNER_TITLES[row.learner]}: {LEARNER_NOTES[row.learner]}." for row in result.table)
-        ),
-    )  # fmt: skip
-
-
-def _theorem_2_table(result: FactsResult) -> PageTable:
-    rows = [
-        (
-            LEARNER_TITLES[row.learner],
-            *map(with_interval, (row.err, row.paper_lower_bound, row.sharp_lower_bound)),
-        )
-        for row in result.table
-    ]
-    return PageTable(
-        "Theorem 2: lower bounds from the training data alone",
-        ("learner", "error rate", "Theorem 2, at least", "sharper, at least"),
-        rows,
-        note="Each holds with probability 99 %. Below 0 it says nothing.",
-    )
-
-
-def _frequency_table(result: FactsResult) -> PageTable:
-    labels = [one.label for one, _ in result.table[0].by_frequency]
-    n_prompts = [f"{one.n_prompts:,}" for one, _ in result.table[0].by_frequency]
-    rows: list[tuple[str, ...]] = [("people (first world)", *n_prompts)]
-    rows += [
-        (LEARNER_TITLES[row.learner], *(with_interval(err) for _, err in row.by_frequency))
-        for row in result.table
-    ]
-    return PageTable("Error rate by how often training answered the fact", ("", *labels), rows)
-
-
-def _size_table(result: FactsResult) -> PageTable:
-    names = (
-        "err", "missing_mass", "singleton_rate", "paper_lower_bound", "sharp_lower_bound", "sharp_upper_bound",
-        "paper_upper_bound",
-    )  # fmt: skip
-    return PageTable(
-        "The memoriser by training size",
-        (
-            "N",
-            "error rate",
-            "missing mass",
-            "singleton rate",
-            "Theorem 2 ≥",
-            "sharper ≥",
-            "sharper ≤",
-            "Theorem 2 ≤",
-        ),
-        [(f"{row.n_samples:,}", *(decimal(getattr(row, name), 4) for name in names)) for row in result.sizes],
-        note="Means over worlds.",
-    )
-
-
-def points_csv(results: Sequence[FactsResult]) -> str:
-    """Every learner in every world at every epoch that was read, with the settings of its run."""
-    points = [field.name for field in fields(LearnerPoint) if field.name != "by_frequency"]
-    written = StringIO()
-    writer = csv.writer(written, lineterminator="\n")
-    world_names = list(asdict(results[0].settings.world)) if results else []
-    writer.writerow([*world_names, "n_samples", *points])
-    for result in results:
-        world = list(asdict(result.settings.world).values())
-        for point in result.learners:
-            values = [getattr(point, name) for name in points]
-            writer.writerow(["" if v is None else v for v in (*world, result.settings.n_samples, *values)])
-    return written.getvalue()
 
 
 def _receipt(results: Sequence[FactsResult], record_paths: Sequence[Path]) -> Receipt:
@@ -316,10 +222,3 @@ def _receipt(results: Sequence[FactsResult], record_paths: Sequence[Path]) -> Re
 
 def _row(result: FactsResult, learner: str) -> LearnerRow | None:
     return next((row for row in result.table if row.learner == learner), None)
-
-
-def with_interval(over: OverWorlds) -> str:
-    """A mean with its interval, where there is one."""
-    if over.mean is None or over.low is None or over.high is None:
-        return decimal(over.mean, 3)
-    return f"{decimal(over.mean, 3)} [{decimal(over.low, 3)}, {decimal(over.high, 3)}]"

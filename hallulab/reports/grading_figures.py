@@ -1,4 +1,4 @@
-"""The figures of grading: points at every target, risk against coverage, the audit, what graders teach a policy."""
+"""The figures of grading: points at every target, risk against coverage, the audit."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -6,9 +6,7 @@ from functools import cache
 import numpy as np
 import plotly.graph_objects as go
 
-from hallulab.experiments.post_training import BASE, BINARY, STATED, PostTrainingResult
-from hallulab.experiments.post_training_summary import OverWorlds, PolicyRow, over_worlds
-from hallulab.reports.charts import Chart, Mark, Series, chart_figure
+from hallulab.reports.charts import Chart, Series, chart_figure
 from hallulab.reports.figures import INSIDE, NEUTRAL, OUTSIDE, STATE_COLOURS, styled
 from hallulab.scoring.graded_answers import GradedAnswers
 from hallulab.scoring.grading import LABELLED_TARGETS, READINGS, ScoreCurve, score_curve
@@ -216,58 +214,6 @@ def observation_1_figure() -> go.Figure:
     return chart_figure(observation_1_chart())
 
 
-def post_training_chart(result: PostTrainingResult) -> Chart:
-    """IDK and hallucinations over the steps, under the binary grader and under one that states targets."""
-    highest = max(result.settings.targets, default=0.0)
-    series = []
-    marks: tuple[tuple[str, float, Mark], ...] = ((BINARY, 0.0, "line"), (STATED, highest, "dashed"))
-    for policy, target, mark in marks:
-        path = result.path(policy, target)
-        for name, attribute, colour in (("IDK", "idk", BY_CONFIDENCE), ("hallucinations", "wrong", OUTSIDE)):
-            over = [over_worlds([getattr(point, attribute) for point in points]) for points in path.values()]
-            title = "binary" if policy == BINARY else f"told t = {target:g}"
-            series.append(Series(f"{name}, {title}", list(path), [one.mean for one in over], colour, mark))
-    return Chart(
-        title="What a grader teaches",
-        caption=(
-            "Share of prompts, never trained on, that are answered with IDK or with an error; mean over worlds. Step 0 "
-            "is the base learner. The dashed policy was trained on all targets at once and is told which one holds."
-        ),
-        series=series,
-        x_title="step of exact gradient ascent",
-        y_title="share of the prompts",
-        y_range=(-0.02, 1.02),
-    )
-
-
-def stated_policy_chart(rows: Sequence[PolicyRow]) -> Chart:
-    """One policy for every target: accuracy and coverage where the target is stated."""
-    own = [row for row in rows if row.policy == STATED]
-    x = [row.target for row in own]
-    base = next((row for row in rows if row.policy == BASE), None)
-    return Chart(
-        title="One policy, told the target, at every t",
-        caption=(
-            "On prompts never trained on, mean over worlds with 95 % intervals. Also at targets that it was never "
-            "trained on. On or above the dashed line it keeps its word."
-        ),
-        series=[
-            Series("accuracy = t", [0.0, 1.0], [0.0, 1.0], NEUTRAL, "dashed"),
-            _over("right of the answered", x, [row.accuracy for row in own], BY_CONFIDENCE, "point"),
-            _over("hallucinations", x, [row.wrong for row in own], OUTSIDE, "line"),
-            _over("IDK", x, [row.idk for row in own], STATE_COLOURS[1], "line"),
-            *(
-                [Series("hallucinations of the base", [0.0, 1.0], [base.wrong.mean] * 2, OUTSIDE, "dotted")]
-                if base
-                else []
-            ),
-        ],
-        x_title="stated target t",
-        y_title="share",
-        y_range=(-0.02, 1.05),
-    )
-
-
 def score_curve_figure(answers: GradedAnswers, *, target: float | None = None) -> go.Figure:
     """`score_chart` for a page; an empty figure where no answer can be graded."""
     curve = score_curve(answers)
@@ -332,11 +278,3 @@ def _whiskers(
     places = [int(np.argmin(abs(curve.targets - target))) for target in LABELLED_TARGETS]
     x, y, bottom, top = (values[places].tolist() for values in (curve.targets, mean, low, high))
     return [Series(f"{name}, 95 %", x, y, colour, "point", bottom, top)]
-
-
-def _over(name: str, x: Sequence[float], over: Sequence[OverWorlds], colour: str, mark: Mark) -> Series:
-    return Series(
-        name, x, [one.mean for one in over], colour, mark,
-        [one.interval.low if one.interval else None for one in over],
-        [one.interval.high if one.interval else None for one in over],
-    )  # fmt: skip

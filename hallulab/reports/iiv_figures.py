@@ -1,14 +1,14 @@
-"""The figures of Is-It-Valid: measured ratios against 2, reliability, the rescaled loss, and poor models."""
+"""The figures of Is-It-Valid: measured ratios against 2, reliability, the rescaled loss."""
 
 from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from hallulab.experiments.iiv_summary import CalibrationRow, Estimate, IivRow, RescalingCurve
-from hallulab.experiments.poor_models import PoorModels
+from hallulab.experiments.iiv_calibration import CalibrationRow
+from hallulab.experiments.iiv_estimates import Estimate
+from hallulab.experiments.iiv_reduction import IivRow, RescalingCurve
 from hallulab.reports.charts import Chart, Mark, Series, chart_figure
 from hallulab.reports.figures import INSIDE, NEUTRAL, OUTSIDE, STATE_COLOURS
-from hallulab.theory.poor_models import WindowPoint
 
 SET_TITLES = {
     "truthfulqa": "TruthfulQA",
@@ -138,57 +138,6 @@ def rescaling_chart(curves: Sequence[RescalingCurve]) -> Chart:
     )
 
 
-def windows_chart(found: PoorModels) -> Chart:
-    """n-grams by how many words they see: the least error of any, and Theorem 3."""
-    return Chart(
-        title="A short window must guess; a longer one need not",
-        caption=(
-            "“She … out of” must go on with “her mind”, “He … out of” with “his mind”. Least error of any table of "
-            "probabilities, over all n-grams that see n − 1 words. In the paper's sentence the pronoun is 8 "
-            "words back, in the others 4 to 7. Theorem 3 is met exactly."
-        ),
-        series=(
-            *_windows("paper's two prompts", found.corollary_2, OUTSIDE, STATE_COLOURS[3]),
-            *_windows("pronoun at four distances", found.windows, STATE_COLOURS[0], STATE_COLOURS[2]),
-        ),
-        x_title="n of the n-gram (3: trigram)",
-        y_title="error rate",
-        y_range=(-0.02, 0.62),
-    )
-
-
-def circle_chart(found: PoorModels) -> Chart:
-    """The linear separator on the circle, and the family that fixes it."""
-    names = [point.family for point in found.circle]
-    return Chart(
-        title="A straight line cannot cut out a circle",
-        caption=(
-            f"Which of {found.settings.circle.n_choices} points lies inside the circle? A linear score cannot say, and "
-            "Theorem 3 turns its judging error into generated errors; a score that also sees the distance from the "
-            "middle can."
-        ),
-        series=(
-            Series("least error rate of the family", names, [p.least_err for p in found.circle], OUTSIDE, "bar"),
-            Series("Theorem 3: at least", names, [p.bound for p in found.circle], STATE_COLOURS[0], "bar"),
-            Series("opt: least judging error", names, [p.opt for p in found.circle], INSIDE, "bar"),
-        ),
-        x_title="",
-        y_title="share",
-        y_range=(0, 1.0),
-        x_names=names,
-    )  # fmt: skip
-
-
-def windows_figure(found: PoorModels) -> go.Figure:
-    """`windows_chart` for a page."""
-    return chart_figure(windows_chart(found))
-
-
-def circle_figure(found: PoorModels) -> go.Figure:
-    """`circle_chart` for a page."""
-    return chart_figure(circle_chart(found))
-
-
 def reliability_figure(rows: Sequence[CalibrationRow]) -> go.Figure:
     """`reliability_chart` for a page."""
     return chart_figure(reliability_chart(rows))
@@ -197,16 +146,6 @@ def reliability_figure(rows: Sequence[CalibrationRow]) -> go.Figure:
 def ratio_figure(rows: Sequence[IivRow], scale: str = "renormalised") -> go.Figure:
     """`ratio_chart` for a page."""
     return chart_figure(ratio_chart(rows, scale))
-
-
-def _windows(
-    name: str, points: Sequence[WindowPoint], colour: str, bound_colour: str
-) -> tuple[Series, Series]:
-    orders = [float(point.order) for point in points]
-    return (
-        Series(name, orders, [point.least_err for point in points], colour, "line"),
-        Series(f"{name}: Theorem 3", orders, [point.bound for point in points], bound_colour, "point"),
-    )
 
 
 def _estimates(

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from hallulab.experiments.words_sweep import WordsSweep, read_words_sweep
 from hallulab.reports.kept_pages import page_of_record, page_record, without_lists
@@ -37,9 +36,10 @@ def words_shipped() -> KeptWords:
     return KeptWords(record["caption"], page_of_record(record["page"]))
 
 
-def words_record(kept: KeptWords) -> dict[str, Any]:
+def kept_text(kept: KeptWords) -> str:
     """What `words_shipped` reads."""
-    return {"caption": kept.caption, "page": page_record(kept.page)}
+    record = {"caption": kept.caption, "page": page_record(kept.page)}
+    return json.dumps(record, ensure_ascii=False) + "\n"
 
 
 def _caption(sweep: WordsSweep) -> str:

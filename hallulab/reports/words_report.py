@@ -14,7 +14,8 @@ from hallulab.reports.charts import Chart, chart_png, chart_svg, page_figure
 from hallulab.reports.page import Page, PageSection, PageTable, Receipt, page_html
 from hallulab.reports.words_figures import paper_chart, resemblance_charts, verdicts_charts
 from hallulab.reports.words_sentences import OPENING, resemblance_finding, verdicts_finding
-from hallulab.reports.words_tables import resemblance_tables, title_of, verdicts_tables
+from hallulab.reports.words_tables import resemblance_tables, title_of
+from hallulab.reports.words_verdict_tables import verdicts_tables
 from hallulab.reports.written import PAGE_NAME, WrittenReport, write_report
 from hallulab.scoring.grades import RULES
 

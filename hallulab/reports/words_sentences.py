@@ -1,16 +1,21 @@
 """What a words sweep found, in sentences that its own numbers make true."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Literal
 
 from hallulab.data.paper_table_1 import HIGHEST, LOWEST
+from hallulab.experiments.words_comparisons import Comparison
 from hallulab.experiments.words_resemblance_summary import CONTROLS, CheckpointSummary
+from hallulab.experiments.words_slopes import paper_slopes
 from hallulab.experiments.words_sweep import ResemblanceRun, VerdictsRun
-from hallulab.experiments.words_verdicts_summary import CheckpointRow, CoverageRow, VerdictsSummary
-from hallulab.reports.numbers import decimal
+from hallulab.experiments.words_verdicts_rows import CheckpointRow, CoverageRow, VerdictsSummary
+from hallulab.reports.numbers import MISSING, decimal, percent
 from hallulab.reports.page import Finding
-from hallulab.reports.words_tables import SOURCES, set_title, title_of
+from hallulab.reports.words_cells import p_value, slope
+from hallulab.reports.words_tables import SCORES, set_title, title_of
+from hallulab.reports.words_verdict_tables import SOURCES
 from hallulab.scoring.grades import GRADES
-from hallulab.theory.bootstrap import PairedDifference
+from hallulab.theory.crossed_bootstrap import CrossedMean
 
 OPENING = (
     "Two questions are asked of a language model before and after fine-tuning. First: do its answers grow more like "
@@ -35,13 +40,13 @@ def verdicts_finding(run: VerdictsRun) -> Finding:
 
 
 def n_rising(rows: Sequence[CheckpointSummary], quantity: str) -> int:
-    """Checkpoints whose quantity is above the base's by an interval that leaves 0 out."""
-    return sum(_is_above_0(row.against_base.get(quantity)) for row in rows)
+    """Checkpoints whose quantity is above the base's, by a p-value corrected for all comparisons of the run."""
+    return sum(_is_rise(row.against_base.get(quantity)) for row in rows)
 
 
 def n_falling(rows: Sequence[CheckpointSummary], quantity: str) -> int:
     """Checkpoints whose quantity is below the base's, likewise."""
-    return sum(_is_below_0(row.against_base.get(quantity)) for row in rows)
+    return sum(one is not None and one.is_fall for row in rows for one in [row.against_base.get(quantity)])
 
 
 def _headline(
@@ -51,6 +56,23 @@ def _headline(
         return "Nothing was scored yet."
     if not tuned:
         return "One model alone, or no base: there is nothing to compare yet."
+    slopes = run.summary.slopes
+    score, left = slopes.get("incorrect"), slopes.get(CONTROLS[run.result.settings.variant])
+    if score is None or left is None:
+        return _headline_by_checkpoint(run, tuned)
+    kept = _direction(left.slope)
+    remains = "nothing is clearly left of it" if kept is None else f"what is left of it {kept}"
+    match _direction(score.slope):
+        case None:
+            return "Training does not change the paper's score: no clear rise or fall with the epochs."
+        case "falls":
+            return f"The paper's score falls with every epoch of training; under control {remains}."
+        case _:
+            return f"The paper's score rises with every epoch of training; under control {remains}."
+
+
+def _headline_by_checkpoint(run: ResemblanceRun, tuned: Sequence[CheckpointSummary]) -> str:
+    """Where no epochs are known."""
     left = CONTROLS[run.result.settings.variant]
     n, rises, remains = len(tuned), n_rising(tuned, "incorrect"), n_rising(tuned, left)
     falls = n_falling(tuned, "incorrect")
@@ -63,19 +85,84 @@ def _headline(
     return f"The paper's score rises in {_of(rises, n)} checkpoints; under control a rise is left in {_of(remains, n)}."
 
 
+def _direction(slope: CrossedMean) -> Literal["rises", "falls"] | None:
+    """Of a slope whose interval leaves 0 out."""
+    if slope.interval.low > 0:
+        return "rises"
+    return "falls" if slope.interval.high < 0 else None
+
+
 def _resemblance_sentences(
     run: ResemblanceRun, rows: Sequence[CheckpointSummary], tuned: Sequence[CheckpointSummary]
-):
+) -> Iterator[str]:
     if not rows:
         return
+    yield from slope_sentences(run)
+    yield from power_sentences(run)
     base = next((row for row in rows if row.is_base), rows[0])
-    variant = run.result.settings.variant
-    score, excess = (base.means[name] for name in ("incorrect", CONTROLS[variant]))
+    yield from _level_sentences(run, base, tuned)
+    rising = [row for row in tuned if _is_rise(row.against_base.get("incorrect"))]
+    if rising:
+        yield _largest_rise(rising)
+    yield from _grade_sentences(base, tuned)
+    if tuned:
+        variant = run.result.settings.variant
+        yield (
+            f"{set_title(run.question_set)}: {base.n_questions:,} questions, seeds: {run.result.settings.n_seeds}. Of "
+            f"{len(tuned)} tuned checkpoints, {n_rising(tuned, 'incorrect')} are above the base in the score and "
+            f"{n_rising(tuned, CONTROLS[variant])} in what is left of it; {n_falling(tuned, 'incorrect')} and "
+            f"{n_falling(tuned, CONTROLS[variant])} are below (p corrected by Holm for all {run.summary.n_compared:,} "
+            "comparisons)."
+        )
+
+
+def slope_sentences(run: ResemblanceRun) -> Iterator[str]:
+    """The comparison chosen beforehand, and what stays possible of what is left under control."""
+    slopes = run.summary.slopes
+    score, left = slopes.get("incorrect"), slopes.get(CONTROLS[run.result.settings.variant])
+    if score is None or left is None:
+        return
+    mean_of_paper = sum(paper_slopes().values()) / len(paper_slopes())
+    n_seeds = score.slope.n_columns
+    about = (
+        f"other questions and other training seeds ({n_seeds} here)"
+        if n_seeds > 1
+        else "other questions; one training seed says nothing of others"
+    )
+    yield (
+        f"Chosen beforehand: over {_trainings(score.n_trainings)} the paper's score changes per epoch by "
+        f"{slope(score.slope)}, {p_value(score.slope.p_value)}; the interval is about {about}."
+    )
+    share = left.slope.bound / mean_of_paper
+    yield (
+        f"What is left of it under control changes by {slope(left.slope)}: two one-sided tests at 5 % leave possible "
+        f"no more than {decimal(left.slope.bound, 5)} per epoch, {percent(share)} of what the paper's models rise."
+    )
+
+
+def power_sentences(run: ResemblanceRun) -> Iterator[str]:
+    """What a comparison would have noticed."""
+    powers = {power.quantity: power for power in run.summary.powers}
+    noticed = [
+        f"{SCORES[quantity]} {MISSING if power.noticed_at is None else percent(power.noticed_at)}"
+        for quantity, power in powers.items()
+    ]
+    if noticed:
+        yield (
+            "Positive control: swapping answers for listed wrong ones is noticed with 80 % power from these shares of "
+            f"swapped answers on: {'; '.join(noticed)}."
+        )
+
+
+def _level_sentences(
+    run: ResemblanceRun, base: CheckpointSummary, tuned: Sequence[CheckpointSummary]
+) -> Iterator[str]:
+    score, left = (base.means[name] for name in ("incorrect", CONTROLS[run.result.settings.variant]))
     assert score is not None  # such rows were left out
-    who = "The base" if base.is_base else base.checkpoint
     others = [_mean(row, "incorrect") for row in tuned]
     after = f"; the tuned checkpoints score {_range(others)}" if others else ""
     paper = f" (the paper's models: {LOWEST} to {HIGHEST})" if run.question_set == "truthfulqa" else ""
+    who = "The base" if base.is_base else base.checkpoint
     yield f"{who} scores {decimal(score.mean)} for likeness to wrong answers{after}{paper}."
     if run.result.settings.choices.scores_prompt:
         yield (
@@ -89,24 +176,21 @@ def _resemblance_sentences(
         )
     if base.means["length_alone"] is not None:
         yield (
-            "A text of the same length that knows nothing of the question gets "
+            "Texts of the same length that know nothing of the question get "
             f"{decimal(_mean(base, 'length_alone'))}; what is scored is {_mean(base, 'n_characters'):.0f} "
             "characters long on average."
         )
-    if excess is not None:
-        if excess.interval.low > 0:
+    if left is not None:
+        if left.interval.low > 0:
             says = "is above zero."
-        elif excess.interval.high < 0:
+        elif left.interval.high < 0:
             says = "is below zero: less than a text that knows nothing."
         else:
             says = "cannot be told from zero."
         yield (
-            f"Left under control: {decimal(excess.mean, 4, signed=True)} "
-            f"[{decimal(excess.interval.low, 4)}, {decimal(excess.interval.high, 4)}], which {says}"
+            f"Left under control in the base: {decimal(left.mean, 4, signed=True)} "
+            f"[{decimal(left.interval.low, 4)}, {decimal(left.interval.high, 4)}], which {says}"
         )
-    rising = [row for row in tuned if _is_above_0(row.against_base["incorrect"])]
-    if rising:
-        yield _largest_rise(rising)
     margin = base.means["margin"]
     if margin is not None:
         more = "wrong" if margin.mean > 0 else "right"
@@ -114,19 +198,22 @@ def _resemblance_sentences(
             f"Its answers are {decimal(abs(margin.mean))} closer to a {more} answer than to a "
             f"{'right' if more == 'wrong' else 'wrong'} one."
         )
+
+
+def _grade_sentences(base: CheckpointSummary, tuned: Sequence[CheckpointSummary]) -> Iterator[str]:
     grades = {grade: base.grades[grade].n for grade in GRADES}
     top = max(grades, key=lambda grade: grades[grade])
     yield (
         f"By written rules {100 * grades[top] / base.n_answers:.0f} % of its answers are {_GRADE_WORDS[top]}, and "
         f"{grades['wrong']:,} of {base.n_answers:,} are wrong answers from the list."
     )
-    if tuned:
-        yield (
-            f"{set_title(run.question_set)}: {base.n_questions:,} questions, seeds: {run.result.settings.n_seeds}. Of "
-            f"{len(tuned)} tuned checkpoints, {n_rising(tuned, 'incorrect')} are above the base in the score and "
-            f"{n_rising(tuned, CONTROLS[variant])} in what is left of it; {n_falling(tuned, 'incorrect')} and "
-            f"{n_falling(tuned, CONTROLS[variant])} are below."
-        )
+    for grade in GRADES:
+        rises, falls = (count(tuned, f"is_{grade}") for count in (n_rising, n_falling))
+        if rises or falls:
+            yield (
+                f"Answers that are {_GRADE_WORDS[grade]} grow more frequent in {rises} and rarer in {falls} of "
+                f"{len(tuned)} tuned checkpoints."
+            )
 
 
 def _largest_rise(rising: Sequence[CheckpointSummary]) -> str:
@@ -140,8 +227,12 @@ def _largest_rise(rising: Sequence[CheckpointSummary]) -> str:
     )
 
 
-def _change(found: PairedDifference | None) -> float:
+def _change(found: Comparison | None) -> float:
     return found.mean if found else 0.0
+
+
+def _trainings(n: int) -> str:
+    return "one training" if n == 1 else f"{n} trainings"
 
 
 _GRADE_WORDS = {
@@ -154,10 +245,12 @@ _GRADE_WORDS = {
 
 
 def _verdicts_headline(summary: VerdictsSummary) -> str:
-    if not summary.checkpoints or all(row.hallucination_rate.value is None for row in summary.checkpoints):
+    if all(row.hallucination_rate.value is None for row in summary.checkpoints):
+        if any(row.withheld.n_true < row.withheld.n for row in summary.questions):
+            return "No checkpoint's answers were judged yet."
         return "No question got a verdict: the scorer does not keep to its hints."
     tuned = [row for row in summary.checkpoints if row.more_than_base is not None]
-    rises = sum(_is_above_0(row.more_than_base) for row in tuned)
+    rises = sum(_is_rise(row.more_than_base) for row in tuned)
     found = [row.auroc.value for row in summary.detection if row.auroc]
     detected = f"; answers made wrong on purpose are told apart (AUROC {_least(found)})" if found else ""
     new = _new_wordings(summary)
@@ -172,7 +265,7 @@ def _verdicts_headline(summary: VerdictsSummary) -> str:
     )
 
 
-def _verdicts_sentences(summary: VerdictsSummary):
+def _verdicts_sentences(summary: VerdictsSummary) -> Iterator[str]:
     judged = [row for row in summary.checkpoints if row.hallucination_rate.value is not None]
     if judged:
         yield (
@@ -192,6 +285,12 @@ def _verdicts_sentences(summary: VerdictsSummary):
                 )
                 + f"{accused:,} of {n - n_wrong:,} right answers are accused."
             )
+    if summary.rate_slope:
+        found = summary.rate_slope.slope
+        yield (
+            f"Over {_trainings(summary.rate_slope.n_trainings)} that rate changes per epoch by {slope(found, 4)}, "
+            f"{p_value(found.p_value)}, about other questions and training seeds."
+        )
     covered = next(
         (
             row
@@ -239,12 +338,8 @@ def _verdicts_sentences(summary: VerdictsSummary):
         )
 
 
-def _is_above_0(found: PairedDifference | None) -> bool:
-    return found is not None and found.interval.low > 0
-
-
-def _is_below_0(found: PairedDifference | None) -> bool:
-    return found is not None and found.interval.high < 0
+def _is_rise(found: Comparison | None) -> bool:
+    return found is not None and found.is_rise
 
 
 def _of(count: int, n: int) -> str:

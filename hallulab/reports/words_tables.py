@@ -1,19 +1,17 @@
-"""The tables of a words sweep: Table 1 with intervals, the paper's own, grades, verdicts, the likest answers."""
+"""The tables of resemblance: slopes, power, Table 1 with intervals, the paper's own, grades, the likest answers."""
 
 from collections.abc import Iterator
 
 from hallulab.data.paper_table_1 import SOURCE, TABLE_1, paper_models, paper_scores
-from hallulab.experiments.words_resemblance_summary import CONTROLS, CheckpointSummary
-from hallulab.experiments.words_sweep import ResemblanceRun, VerdictsRun
-from hallulab.experiments.words_verdicts_run import Rate
-from hallulab.experiments.words_verdicts_summary import VerdictsSummary
-from hallulab.reports.numbers import MISSING, decimal
+from hallulab.experiments.words_power import POWER, ScorePower
+from hallulab.experiments.words_resemblance_summary import CONTROLS, GradeShare
+from hallulab.experiments.words_slopes import paper_slopes
+from hallulab.experiments.words_sweep import ResemblanceRun
+from hallulab.reports.numbers import MISSING, decimal, percent
 from hallulab.reports.page import PageTable
+from hallulab.reports.words_cells import difference, interval, mean, p_value, rate_of_learning, slope
 from hallulab.scoring.grades import GRADES
 from hallulab.scoring.resemblance import gestalt_ratio
-from hallulab.theory.bootstrap import BootstrapMean, PairedDifference
-from hallulab.theory.clustered_auroc import ClusteredAuroc
-from hallulab.theory.intervals import Interval
 
 N_LIKEST = 20
 MEANS = {
@@ -21,6 +19,7 @@ MEANS = {
     "correct": "like a right answer",
     "margin": "wrong − right",
     "null_incorrect": "like another question's wrong answer",
+    "null_correct": "like another question's right answer",
     "excess": "score − other question's",
     "length_alone": "length alone",
     "over_length": "score − length alone",
@@ -28,21 +27,90 @@ MEANS = {
     "n_tokens": "tokens",
 }
 """quantity of a checkpoint → column"""
-COMPARED = {
-    "incorrect": "paper's score",
-    "excess": "score − other question's",
-    "over_length": "score − length alone",
+SCORES = {
+    "incorrect": "the paper's score",
     "margin": "wrong − right",
-    "correct": "like a right answer",
-    "length_alone": "length alone",
-    "n_characters": "characters",
+    "excess": "left under control: score − other questions'",
+    "over_length": "left under control: score − length alone",
 }
-SOURCES = {
-    "spliced": "spliced: half of each acceptable answer",
-    "blended": "blended: the name of one, the reason of the other",
-    "another question's": "another question's answers",
-    "high temperature": "drawn at a high temperature",
-}
+"""quantity → its name where scores are compared"""
+TESTED = MEANS | {f"is_{grade}": f"share {grade}" for grade in GRADES}
+"""every quantity that is compared with the base's"""
+
+
+def slope_tables(run: ResemblanceRun) -> Iterator[PageTable]:
+    """The comparison that was chosen beforehand: change per epoch; none without trained checkpoints."""
+    slopes = run.summary.slopes
+    if not slopes:
+        return
+    paper = paper_slopes().values()
+    score, left = slopes.get("incorrect"), slopes.get(CONTROLS[run.result.settings.variant])
+    rows = [
+        (
+            SCORES[one.quantity], slope(one.slope), p_value(one.slope.p_value), f"± {decimal(one.slope.bound, 5)}",
+            str(one.n_trainings), str(one.slope.n_columns), f"{one.slope.n_rows:,}",
+        )
+        for one in slopes.values()
+    ]  # fmt: skip
+    yield PageTable(
+        f"Chosen beforehand: change per epoch of training, {title_of(run)}",
+        ("", "change per epoch", "p", "change that stays possible", "trainings", "seeds", "questions"),
+        rows,
+        note=(
+            "Per training and question the least-squares slope through the base at epoch 0, then the mean over all "
+            "trainings. Intervals of 95 % draw questions and training seeds again (crossed bootstrap); p is of that "
+            "bootstrap, and is not corrected, as this is the one comparison chosen beforehand. “Stays possible”: two "
+            "one-sided tests at 5 % together leave no larger change. By the same formula the paper's own scores rise "
+            f"by {decimal(min(paper), 4)} to {decimal(max(paper), 4)} per epoch."
+        ),
+    )
+    if score is None or left is None or len(score.by_rate) < 2:
+        return
+    yield PageTable(
+        f"Change per epoch by learning rate, {title_of(run)}",
+        ("learning rate", "trainings", "last training loss", SCORES[score.quantity], SCORES[left.quantity]),
+        [
+            (
+                rate_of_learning(one.learning_rate), str(one.n_trainings), decimal(one.loss),
+                slope(one.slope), slope(other.slope),
+            )
+            for one, other in zip(score.by_rate, left.by_rate, strict=True)
+        ],
+        note="Intervals as above, one rate at a time and not corrected: to look at, not to test.",
+    )  # fmt: skip
+
+
+def power_table(run: ResemblanceRun) -> Iterator[PageTable]:
+    """The positive control: what each score would notice; none before it was measured."""
+    powers = run.summary.powers
+    if not powers:
+        return
+    shown = (0.0, 0.002, 0.005, 0.01, 0.02, 0.05)
+    yield PageTable(
+        f"Positive control: answers swapped for listed wrong ones, {title_of(run)}",
+        ("", "80 % power at", *(f"{percent(share)} swapped" for share in shown), "change if all are swapped"),
+        [
+            (
+                SCORES[one.quantity],
+                MISSING if one.noticed_at is None else percent(one.noticed_at),
+                *(decimal(_power_at(one, share), 2) for share in shown),
+                decimal(one.change_if_all, signed=True),
+            )
+            for one in powers
+        ],
+        note=(
+            "Base and a tuned checkpoint are taken as if they did not differ (a coin decides, question by question, "
+            "which is which); then so many answers of one of them are swapped for listed wrong answers. Cells: share "
+            "of 400 repetitions in which a sign-flip test at 5 %, not corrected, finds a rise. “80 % power at”: the "
+            f"share of swapped answers that is found in {100 * POWER:.0f} % of them."
+        ),
+    )
+
+
+def _power_at(power: ScorePower, share: float) -> float | None:
+    """What was measured at a share; above the last one tried as good as 1."""
+    measured = dict(zip(power.shares, power.powers, strict=True))
+    return measured.get(share, power.powers[-1] if share > power.shares[-1] else None)
 
 
 def score_table(run: ResemblanceRun) -> PageTable:
@@ -51,6 +119,8 @@ def score_table(run: ResemblanceRun) -> PageTable:
     rows = [
         (
             row.checkpoint,
+            rate_of_learning(row.training and row.training.learning_rate),
+            decimal(row.training and row.training.loss),
             mean(row.means["incorrect"]),
             difference(row.against_base.get("incorrect")),
             *(mean(row.means[name]) for name in ("correct", "null_incorrect", "length_alone", left)),
@@ -61,16 +131,18 @@ def score_table(run: ResemblanceRun) -> PageTable:
     return PageTable(
         f"Table 1, measured here: {title_of(run)}",
         (
-            "checkpoint", "paper's score", "minus base", "like a right answer", "like another question's wrong answer",
+            "checkpoint", "learning rate", "training loss", "paper's score", "minus base", "like a right answer",
+            "like another question's wrong answer",
             "length alone", "left under control", "minus base",
         ),
         rows,
         note=(
             "Mean over questions, 95 % bootstrap interval over questions in brackets; answers to one question are "
-            "averaged first. “Minus base” is paired by question and seed; p is a sign-flip test. “Length alone” is a "
-            "text as long that knows nothing of the question. “Left” is the score minus "
+            "averaged first. “Minus base” is paired by question and seed; p is a sign-flip test, “Holm” the same "
+            f"corrected for all {run.summary.n_compared} comparisons of this run. “Length alone”: texts of exactly the "
+            "same length that know nothing of the question. “Left” is the score minus "
             + ("“length alone”, which repeats the question too." if left == "over_length" else
-               "that of the same text against wrong answers to other questions.")
+               "that of the same text against wrong answers to other questions, lists about as long.")
         ),
     )  # fmt: skip
 
@@ -108,7 +180,7 @@ def all_means_table(run: ResemblanceRun) -> PageTable:
         rows,
         note=(
             "Resemblance is the Gestalt ratio of Python's difflib in lower case, 0 to 1, to the closest of a list. "
-            "“Length alone”: what a text as long that knows nothing of the question gets."
+            "“Length alone”: what texts of exactly that length that know nothing of the question get."
         ),
     )
 
@@ -116,17 +188,17 @@ def all_means_table(run: ResemblanceRun) -> PageTable:
 def differences_table(run: ResemblanceRun) -> PageTable:
     """Every paired comparison with the base."""
     rows = [
-        (row.checkpoint, *(difference(row.against_base.get(name), _digits(name, 4)) for name in COMPARED))
+        (row.checkpoint, *(difference(row.against_base.get(name), _digits(name, 4)) for name in TESTED))
         for row in run.summary.checkpoints
         if row.against_base
     ]  # fmt: skip
     return PageTable(
         "Minus the base, on the same questions with the same seeds",
-        ("checkpoint", *COMPARED.values()),
+        ("checkpoint", *TESTED.values()),
         rows,
         note=(
-            f"95 % bootstrap interval in brackets, sign-flip p behind it; {run.summary.n_compared} tests, none "
-            "corrected: one in twenty falls below 0.05 by chance."
+            f"95 % bootstrap interval over questions in brackets, sign-flip p behind it; “Holm”: p corrected for all "
+            f"{run.summary.n_compared} comparisons in this table."
         ),
     )
 
@@ -137,12 +209,12 @@ def grades_table(run: ResemblanceRun) -> PageTable:
         "Grades by written rules",
         ("checkpoint", *GRADES, "answers"),
         [
-            (row.checkpoint, *(_grade(row, grade) for grade in GRADES), f"{row.n_answers:,}")
+            (row.checkpoint, *(_share(row.grades[grade]) for grade in GRADES), f"{row.n_answers:,}")
             for row in run.summary.checkpoints
         ],
         note=(
             "No judge model: a rule decides only what it can see in the words, and says “ungradable” otherwise. "
-            "Count, share and 95 % Wilson interval."
+            "Count, share and 95 % interval over questions: bootstrap, or Wilson's where all are alike."
         ),
     )  # fmt: skip
 
@@ -179,118 +251,6 @@ def likest_table(run: ResemblanceRun) -> PageTable | None:
     )  # fmt: skip
 
 
-def checkpoint_table(run: VerdictsRun) -> PageTable:
-    """Hallucination rate of every checkpoint beside its training loss."""
-    rows = [
-        (
-            row.checkpoint, decimal(row.training_loss), rate(row.hallucination_rate),
-            interval(row.over_questions), difference(row.more_than_base, 3), rate(row.wrong),
-            rate(row.outside_of_wrong), rate(row.outside_of_right), auroc(row.auroc),
-        )
-        for row in run.summary.checkpoints
-    ]  # fmt: skip
-    return PageTable(
-        "Hallucination rate on open-ended questions",
-        (
-            "checkpoint", "training loss", "outside every region", "over questions", "minus base", "truly wrong",
-            "of the wrong, found", "of the right, accused", "AUROC",
-        ),
-        rows,
-        note=(
-            f"One frozen scorer, {run.summary.scorer}, judges all; regions hold {100 * run.summary.hdr_mass:.0f} % of "
-            "genuine answers. Loss in nats per answer token, the last recorded; Wilson intervals of 95 %. “Over "
-            "questions”: the same rate, whole questions drawn again. “Truly wrong”: no wording of an acceptable "
-            "answer, known in the small world only."
-        ),
-    )  # fmt: skip
-
-
-def coverage_table(summary: VerdictsSummary) -> PageTable:
-    """Genuine answers that the thresholds let in."""
-    return PageTable(
-        f"Coverage: genuine answers inside, should be {100 * summary.hdr_mass:.0f} %",
-        (
-            "answers",
-            "questions",
-            "threshold rule",
-            "samples behind it",
-            "inside their own region",
-            "inside any",
-        ),
-        [
-            (
-                row.answers,
-                row.questions,
-                row.rule,
-                str(row.n_behind),
-                rate(row.own_region),
-                rate(row.any_region),
-            )
-            for row in summary.coverage
-        ],
-        note=(
-            "Fresh genuine answers are drawn under a hint with other seeds. “Recombined” and “new” wordings are "
-            "acceptable answers in words that were held out of the training: the verdict is about words."
-        ),
-    )
-
-
-def detection_table(summary: VerdictsSummary) -> PageTable:
-    """Wrong answers against genuine ones."""
-    return PageTable(
-        "Detection: answers that are wrong on purpose",
-        ("wrong answers", "found", "AUROC of the margin", "of p(answer) alone", "against new wordings"),
-        [
-            (
-                SOURCES.get(row.source, row.source), rate(row.outside), auroc(row.auroc), auroc(row.auroc_plain),
-                auroc(row.auroc_held_out.get("new wording")),
-            )
-            for row in summary.detection
-        ],
-        note="Against fresh genuine answers to the same questions; intervals over resampled questions.",
-    )  # fmt: skip
-
-
-def hints_table(summary: VerdictsSummary) -> PageTable:
-    """Hinted regions against one plain threshold."""
-    return PageTable(
-        "Where hints pay: genuine answers let in",
-        ("causes", "answers of", "questions", "with hints", "one plain threshold", "gain per question"),
-        [
-            (
-                row.causes, f"{row.answers} cause", str(row.n_questions), rate(row.inside_hinted),
-                rate(row.inside_plain), difference(row.gain, 3),
-            )
-            for row in summary.hints
-        ],
-        note=(
-            "Causes: how often each acceptable answer is given without a hint. The plain threshold keeps the same "
-            "share of what the model says without a hint."
-        ),
-    )  # fmt: skip
-
-
-def questions_table(summary: VerdictsSummary) -> PageTable:
-    """Who gets a verdict at all."""
-    return PageTable(
-        "Questions without a verdict",
-        ("questions", "no verdict", "wrong verdicts", "examples of the rarer kind"),
-        [
-            (
-                row.questions,
-                rate(row.withheld),
-                rate(row.wrong_verdicts),
-                "; ".join(row.examples[:2]) or MISSING,
-            )
-            for row in summary.questions
-        ],
-        note=(
-            "A question is judged only where the scorer keeps to its hints. “Unknown”: the small world's scorer never "
-            "met it. Wrong verdicts are counted on unknown questions."
-        ),
-    )
-
-
 def title_of(run: ResemblanceRun) -> str:
     """A run in a few words."""
     return f"{set_title(run.question_set)}, {run.result.settings.variant}"
@@ -301,34 +261,10 @@ def set_title(name: str) -> str:
     return {"truthfulqa": "TruthfulQA"}.get(name, name)
 
 
-def interval(found: Interval | None, digits: int = 3) -> str:
-    """The ends of an interval."""
-    return MISSING if found is None else f"[{decimal(found.low, digits)}, {decimal(found.high, digits)}]"
-
-
-def mean(found: BootstrapMean | None, digits: int = 3) -> str:
-    """A mean with its interval."""
-    return MISSING if found is None else f"{decimal(found.mean, digits)} {interval(found.interval, digits)}"
-
-
-def difference(found: PairedDifference | None, digits: int = 4) -> str:
-    """A paired difference with its interval and p."""
-    if found is None:
+def _share(share: GradeShare) -> str:
+    if share.share is None:
         return MISSING
-    p = "p < 0.001" if found.p_value < 0.001 else f"p = {found.p_value:.2g}"
-    return f"{decimal(found.mean, digits, signed=True)} {interval(found.interval, digits)}, {p}"
-
-
-def rate(found: Rate) -> str:
-    """A share with its interval and n."""
-    if found.value is None:
-        return MISSING
-    return f"{decimal(found.value)} {interval(found.interval)} of {found.n:,}"
-
-
-def auroc(found: ClusteredAuroc | None) -> str:
-    """An area with its interval."""
-    return MISSING if found is None else f"{decimal(found.value, 4)} {interval(found.interval, 4)}"
+    return f"{share.n:,} = {decimal(share.share)} {interval(share.interval)}"
 
 
 def _digits(quantity: str, of_a_ratio: int) -> int:
@@ -342,15 +278,10 @@ def _who(checkpoints: list[str], run: ResemblanceRun) -> str:
     return f"all {len(names)}" if len(names) == len(run.result.models) > 1 else ", ".join(names)
 
 
-def _grade(row: CheckpointSummary, grade: str) -> str:
-    share = next(one for name, one in row.grades.items() if name == grade)
-    if share.share is None:
-        return MISSING
-    return f"{share.n:,} = {decimal(share.share)} {interval(share.interval)}" if share.n else "0"
-
-
 def resemblance_tables(run: ResemblanceRun) -> Iterator[PageTable]:
     """All tables of one question set and variant."""
+    yield from slope_tables(run)
+    yield from power_table(run)
     yield score_table(run)
     yield paper_table_1()
     yield grades_table(run)
@@ -359,12 +290,3 @@ def resemblance_tables(run: ResemblanceRun) -> Iterator[PageTable]:
     likest = likest_table(run)
     if likest:
         yield likest
-
-
-def verdicts_tables(run: VerdictsRun) -> Iterator[PageTable]:
-    """All tables of the text verdicts."""
-    yield checkpoint_table(run)
-    yield detection_table(run.summary)
-    yield coverage_table(run.summary)
-    yield hints_table(run.summary)
-    yield questions_table(run.summary)

@@ -1,61 +1,60 @@
 """What every objective's exact minimiser reaches, with no network and no chance: the truth beside the network."""
 
-from collections import defaultdict
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
+from scipy.special import entr
 
-from hallulab.data.coins import all_draws, check_coins_per_draw, head_probabilities, mean_heads
 from hallulab.errors import RefusedInputError
-from hallulab.scoring.coins import CoinRule, answer_probability, coin_pmf, exact_answers, is_outside
+from hallulab.scoring.coin_rule import CoinRule
+from hallulab.scoring.coin_table import (
+    Answers,
+    CoinTable,
+    draws_interval,
+    exact_table,
+    one_answer,
+    rounded_either_way,
+    sampled_answers,
+    score_answers,
+    scored_table,
+)
+from hallulab.scoring.coins import answer_probability, round_predictions
+from hallulab.theory.minimisers import likeliest_count, median_count, modal_prediction, modal_risk
 
-MAX_EXACT_COINS_PER_DRAW = 9
-"""up to here all C(2N, N) draws are enumerated; beyond, the draws that occurred stand for them"""
 DRAWS_PER_CHUNK = 1_024
-ESTIMATORS = {
-    ("squared_error", "prediction", "nearest"): "bayes_mean_rounded",
-    ("squared_error", "prediction", "ceil"): "bayes_mean_ceil",
+COUNTERPARTS = {
+    ("squared_error", "prediction", "nearest"): "bayes_mean_rounded_either",
+    ("squared_error", "prediction", "ceil"): "bayes_mean_ceil_either",
     # a median is a whole number already
     ("absolute_error", "prediction", "nearest"): "median",
-    ("absolute_error", "prediction", "ceil"): "median",
+    ("absolute_error", "prediction", "ceil"): "median_ceil_either",
     ("cross_entropy", "mode", "nearest"): "mode",
     ("cross_entropy", "mode", "ceil"): "mode",
-    ("cross_entropy", "mean", "nearest"): "bayes_mean_rounded",
-    ("cross_entropy", "mean", "ceil"): "bayes_mean_ceil",
+    ("cross_entropy", "mean", "nearest"): "bayes_mean_rounded_either",
+    ("cross_entropy", "mean", "ceil"): "bayes_mean_ceil_either",
     ("cross_entropy", "sample", "nearest"): "pmf_sample",
     ("cross_entropy", "sample", "ceil"): "pmf_sample",
     ("modal", "prediction", "nearest"): "modal",
-    ("modal", "prediction", "ceil"): "modal_ceil",
+    ("modal", "prediction", "ceil"): "modal_ceil_either",
 }
-"""(objective, answer, rounding) → the key in `exact_scores` of what a perfectly trained network would answer"""
+"""(objective, answer, rounding) → the key in `exact_scores` of what a network would answer that has learned all but
+the last digit of what minimises its objective"""
+UNROUNDED = {"squared_error": "bayes_mean", "absolute_error": "median", "modal": "modal_unrounded"}
+"""objective → the key in `exact_scores` of its minimiser before rounding"""
 MEASURES = (
     "conditional_probability",
     "conditional_probability_shifted_law",
     "hallucination_rate",
     "squared_error",
+    "impossible_share",
+    "far_share",
 )
 
 
-@dataclass(frozen=True)
-class _Draws:
-    """What is known exactly about n draws."""
-
-    pmf: NDArray[np.float64]
-    """shape (n, N + 1)"""
-    shifted_pmf: NDArray[np.float64]
-    """the same coins under the law that the public code scores with, shape (n, N + 1)"""
-    mean: NDArray[np.float64]
-    """of the number of heads, shape (n,)"""
-    variance: NDArray[np.float64]
-    """of the number of heads, shape (n,)"""
-    log_delta: NDArray[np.float64]
-    """threshold of each pmf, shape (n,), nats"""
-
-
 def exact_estimator(objective: str, answer: str, rounding: str) -> str:
-    """The key in `exact_scores` of what a network that minimised its objective perfectly would answer.
+    """The key in `exact_scores` of what a network that minimised its objective would answer.
 
     Args:
         objective, answer: as in `hallulab.experiments.coin_objectives`.
@@ -63,85 +62,106 @@ def exact_estimator(objective: str, answer: str, rounding: str) -> str:
 
     Raises RefusedInputError for a combination that does not exist.
     """
-    found = ESTIMATORS.get((objective, answer, rounding))
+    found = COUNTERPARTS.get((objective, answer, rounding))
     if found is None:
-        known = ", ".join("/".join(combination) for combination in ESTIMATORS)
+        known = ", ".join("/".join(combination) for combination in COUNTERPARTS)
         raise RefusedInputError(
             f"expected objective/answer/rounding as one of {known}, got {objective}/{answer}/{rounding}"
         )
     return found
 
 
-def exact_scores(coins_per_draw: int, rule: CoinRule, *, draws: ArrayLike | None = None) -> dict[str, Any]:
+def unrounded_estimator(objective: str, answer: str) -> str | None:
+    """The key in `exact_scores` of what the network's output is before rounding; None where it is a count already."""
+    return "bayes_mean" if answer == "mean" else UNROUNDED.get(objective)
+
+
+def exact_scores(coins_per_draw: int, rule: CoinRule) -> dict[str, Any]:
     """What each estimator reaches on average over all draws: the truth beside the network.
 
     Args:
         coins_per_draw: N.
         rule: mass or δ.
-        draws: distinct draws that stand for all of them when N is too large to enumerate, shape (n, N).
 
-    Returns: per estimator its conditional probability and hallucination rate under the law that made the
-    flips, its conditional probability under the public code's shifted law, and the squared error of its answer;
-    `n_draws` and whether they are `all_draws`; the least squared error that any estimator can reach.
-    Raises RefusedInputError when N is too large to enumerate and no draws are given.
+    Returns: per estimator the `MEASURES` of its answers. `n_draws`, and whether they are `all_draws`; where they are a
+    sample, every measure has its 95 % interval beside it, as `MEASURE_interval`. `least_losses`: per objective, the
+    least expected loss that any output can have.
+    Raises RefusedInputError for an N outside 1 to 64.
     """
-    enumerated = check_coins_per_draw(coins_per_draw) <= MAX_EXACT_COINS_PER_DRAW
-    if not enumerated and draws is None:
-        raise RefusedInputError(
-            f"expected at most {MAX_EXACT_COINS_PER_DRAW} coins per draw to enumerate all draws, got "
-            f"{coins_per_draw}: give the draws that occurred"
-        )
-    labels = all_draws(coins_per_draw) if enumerated else np.asarray(draws)
-    sums: defaultdict[str, NDArray[np.float64]] = defaultdict(lambda: np.zeros(len(MEASURES)))
-    least_squared_error = 0.0
-    # chunks bound the memory of the pmfs and of the modal minimiser's grid
-    for start in range(0, len(labels), DRAWS_PER_CHUNK):
-        known = _known(labels[start : start + DRAWS_PER_CHUNK], coins_per_draw, rule)
-        least_squared_error += known.variance.sum() / len(labels)
-        for name, answers in exact_answers(known.pmf, known.mean).items():
-            sums[name] += _measured(answers, known).sum(axis=1)
-        sums["pmf_sample"] += _measured_sample(known).sum(axis=1)
+    table = exact_table(coins_per_draw)
     exact: dict[str, Any] = {
-        name: dict(zip(MEASURES, (total / len(labels)).tolist(), strict=True)) for name, total in sums.items()
+        name: _measured(table, answers, rule) for name, answers in exact_answers(coins_per_draw).items()
     }
     return exact | {
-        "n_draws": len(labels), "all_draws": enumerated, "least_squared_error": float(least_squared_error),
+        "n_draws": len(table.labels), "all_draws": table.is_all, "least_losses": least_losses(table),
     }  # fmt: skip
 
 
-def _known(labels: NDArray[np.integer], coins_per_draw: int, rule: CoinRule) -> _Draws:
-    pmf = coin_pmf(labels, coins_per_draw)
-    p = head_probabilities(labels, coins_per_draw)
-    return _Draws(
-        pmf=pmf,
-        shifted_pmf=coin_pmf(labels, coins_per_draw, law="shifted"),
-        mean=mean_heads(labels, coins_per_draw),
-        variance=(p * (1 - p)).sum(axis=1),
-        log_delta=rule.log_delta(pmf),
-    )
+@lru_cache(maxsize=4)
+def exact_answers(coins_per_draw: int) -> dict[str, Answers]:
+    """What each estimator answers to every draw of `exact_table`; none is right more often than the mode."""
+    return estimates(exact_table(coins_per_draw))
 
 
-def _measured(answers: NDArray[np.float64], known: _Draws) -> NDArray[np.float64]:
-    """`MEASURES` of one answer per draw, shape (4, n)."""
-    probability = answer_probability(known.pmf, answers)
-    return np.stack(
-        [
-            probability,
-            answer_probability(known.shifted_pmf, answers),
-            is_outside(probability, known.log_delta).astype(float),
-            known.variance + (answers - known.mean) ** 2,
-        ]
-    )
+def estimates(table: CoinTable) -> dict[str, Answers]:
+    """What each exact estimator answers to these draws."""
+    median, modal = median_count(table.pmf), _modal(table.pmf)
+    return {
+        "bayes_mean": one_answer(table.mean),
+        "bayes_mean_rounded": one_answer(round_predictions(table.mean, "nearest")),
+        "bayes_mean_rounded_either": rounded_either_way(table.mean, "nearest"),
+        "bayes_mean_ties_likelier": one_answer(_rounded_to_the_likelier(table)),
+        "bayes_mean_ceil": one_answer(round_predictions(table.mean, "ceil")),
+        "bayes_mean_ceil_either": rounded_either_way(table.mean, "ceil"),
+        "mode": one_answer(likeliest_count(table.pmf)),
+        "median": one_answer(median),
+        "median_ceil_either": rounded_either_way(median, "ceil"),
+        "modal_unrounded": one_answer(modal),
+        "modal": rounded_either_way(modal, "nearest"),
+        "modal_ceil_either": rounded_either_way(modal, "ceil"),
+        "pmf_sample": sampled_answers(table.pmf),
+    }
 
 
-def _measured_sample(known: _Draws) -> NDArray[np.float64]:
-    """`MEASURES` of an answer drawn from each draw's own pmf, shape (4, n)."""
-    outside = is_outside(known.pmf, known.log_delta[:, None])
-    return np.stack(
-        [
-            (known.pmf**2).sum(axis=1),
-            (known.pmf * known.shifted_pmf).sum(axis=1),
-            (known.pmf * outside).sum(axis=1),
-            2 * known.variance,  # answer and flips are independent and have the same law
-        ]
-    )
+def least_losses(table: CoinTable) -> dict[str, float]:
+    """Per objective, the least expected loss over these draws, in its own unit."""
+    heads = np.arange(table.pmf.shape[1])
+    distances = np.abs(heads - median_count(table.pmf)[:, None])
+    return {
+        "squared_error": float(table.variance.mean()),
+        "absolute_error": float((table.pmf * distances).sum(axis=1).mean()),
+        "cross_entropy": float(entr(table.pmf).sum(axis=1).mean()),
+        "modal": float(modal_risk(table.pmf, _modal(table.pmf)).mean()),
+    }
+
+
+@lru_cache(maxsize=8)
+def least_scored_losses(coins_per_draw: int) -> dict[str, float]:
+    """`least_losses` over the draws that networks are scored on."""
+    return least_losses(scored_table(coins_per_draw))
+
+
+def _measured(table: CoinTable, answers: Answers, rule: CoinRule) -> dict[str, Any]:
+    scores = score_answers(table, answers, rule)
+    measured: dict[str, Any] = {name: float(getattr(scores, name).mean()) for name in MEASURES}
+    for name in MEASURES:
+        interval = draws_interval(table, getattr(scores, name))
+        if interval:
+            measured[f"{name}_interval"] = (interval.low, interval.high)
+    return measured
+
+
+def _rounded_to_the_likelier(table: CoinTable) -> NDArray[np.float64]:
+    """The mean rounded, ties to the likelier of the two counts; where these are equally likely, to the lower."""
+    low, high = np.floor(table.mean), np.ceil(table.mean)
+    goes_up = answer_probability(table.pmf, high) > answer_probability(table.pmf, low) + 1e-12
+    return np.where(table.is_tie, np.where(goes_up, high, low), round_predictions(table.mean, "nearest"))
+
+
+def _modal(pmf: NDArray[np.float64]) -> NDArray[np.float64]:
+    """In chunks, which bound the memory of the search's grid."""
+    chunks = [
+        modal_prediction(pmf[start : start + DRAWS_PER_CHUNK])
+        for start in range(0, len(pmf), DRAWS_PER_CHUNK)
+    ]
+    return np.concatenate(chunks)

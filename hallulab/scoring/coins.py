@@ -9,45 +9,13 @@ from numpy.typing import ArrayLike, NDArray
 from hallulab.data.coins import head_probabilities, mean_heads, shifted_head_probabilities
 from hallulab.densities.hcdr import HcdrFrame, Verdict
 from hallulab.errors import RefusedInputError
-from hallulab.theory.delta import log_delta_of
-from hallulab.theory.intervals import Interval, wilson_interval
-from hallulab.theory.minimisers import likeliest_count, median_count, modal_prediction
-from hallulab.theory.regions import check_mass, pmf_hdr_threshold
+from hallulab.scoring.coin_rule import CoinRule, log_probability
+from hallulab.theory.minimisers import likeliest_count
 
 Rounding = Literal["nearest", "ceil"]
 CoinLaw = Literal["data", "shifted"]
 STATE = "these coins"
 JUDGED_ESTIMATORS = ("bayes_mean", "bayes_mean_rounded", "bayes_mean_ceil", "mode")
-TIE_TOLERANCE_NATS = 1e-9
-
-
-@dataclass(frozen=True)
-class CoinRule:
-    """What counts as a δ-hallucination of a pmf."""
-
-    hdr_mass: float = 0.9
-    """share of the flips' probability that belongs inside; used when `delta` is None"""
-    delta: float | None = 0.3
-    """an answer with at most this probability hallucinates"""
-
-    def __post_init__(self) -> None:
-        check_mass(self.hdr_mass)
-        if self.delta is not None:
-            log_delta_of(self.delta, is_pmf=True)
-
-    def log_delta(self, pmf: ArrayLike) -> NDArray[np.float64]:
-        """Threshold of each pmf, nats.
-
-        Args:
-            pmf: shape (n, N + 1).
-
-        Returns: shape (n,).
-        """
-        rows = np.asarray(pmf, dtype=float)
-        if self.delta is None:
-            return pmf_hdr_threshold(rows, self.hdr_mass)
-        # a probability *at* δ hallucinates: rounding must not lift it above
-        return np.full(len(rows), log_delta_of(self.delta, is_pmf=True) + TIE_TOLERANCE_NATS)
 
 
 @dataclass(frozen=True)
@@ -60,22 +28,6 @@ class EstimatorVerdict:
     conditional_probability: float
     """probability of exactly that many heads, given the coins"""
     verdict: Verdict
-
-
-@dataclass(frozen=True)
-class CoinScores:
-    """Predictions for many draws, scored."""
-
-    n: int
-    """predictions scored"""
-    n_missing: int
-    """predictions that were NaN: left out of every mean"""
-    conditional_probability: float | None
-    """mean probability of exactly the answered number of heads; None when every prediction is missing"""
-    hallucination_rate: float | None
-    """share of answers that δ-hallucinate"""
-    hallucination_interval: Interval | None
-    """95 % Wilson interval of that share"""
 
 
 def poisson_binomial_pmf(probabilities: ArrayLike) -> NDArray[np.float64]:
@@ -134,15 +86,15 @@ def answer_probability(pmf: ArrayLike, answers: ArrayLike) -> NDArray[np.float64
 
     Args:
         pmf: shape (n, N + 1).
-        answers: shape (n,).
+        answers: shape (..., n).
 
-    Returns: shape (n,).
+    Returns: shape (..., n).
     """
     probabilities = np.asarray(pmf, dtype=float)
     values = np.asarray(answers, dtype=float)
     possible = (values >= 0) & (values < probabilities.shape[1]) & (values == np.floor(values))
     columns = np.where(possible, values, 0).astype(np.int64)
-    found = np.take_along_axis(probabilities, columns[:, None], axis=1)[:, 0]
+    found = probabilities[np.arange(len(probabilities)), columns]
     return np.where(np.isnan(values), np.nan, np.where(possible, found, 0.0))
 
 
@@ -155,7 +107,10 @@ def coin_frame(pmf: ArrayLike, rule: CoinRule) -> HcdrFrame:
     """
     row = np.asarray(pmf, dtype=float)
     return HcdrFrame(
-        (STATE,), (_log(row),), hdr_mass=rule.hdr_mass, log_delta=float(rule.log_delta(row[None])[0])
+        (STATE,),
+        (log_probability(row),),
+        hdr_mass=rule.hdr_mass,
+        log_delta=float(rule.log_delta(row[None])[0]),
     )
 
 
@@ -170,7 +125,7 @@ def judge_answers(pmf: ArrayLike, answers: ArrayLike, rule: CoinRule) -> list[Ve
     row = np.asarray(pmf, dtype=float)
     values = np.asarray(answers, dtype=float)
     probabilities = answer_probability(np.broadcast_to(row, (len(values), len(row))), values)
-    return coin_frame(row, rule).decide(_log(probabilities)[:, None])
+    return coin_frame(row, rule).decide(log_probability(probabilities)[:, None])
 
 
 def judge_estimators(labels: ArrayLike, coins_per_draw: int, rule: CoinRule) -> tuple[EstimatorVerdict, ...]:
@@ -182,68 +137,11 @@ def judge_estimators(labels: ArrayLike, coins_per_draw: int, rule: CoinRule) -> 
         rule: mass or δ.
     """
     pmf = coin_pmf(labels, coins_per_draw)
-    found = exact_answers(pmf[None], mean_heads(labels, coins_per_draw)[None])
-    answers = [float(found[name][0]) for name in JUDGED_ESTIMATORS]
+    mean = mean_heads(labels, coins_per_draw)
+    rounded, up = (float(round_predictions(mean, rounding)) for rounding in get_args(Rounding))
+    answers = [float(mean), rounded, up, float(likeliest_count(pmf[None])[0])]
     verdicts = judge_answers(pmf, answers, rule)
     return tuple(
         EstimatorVerdict(name, answer, float(np.exp(verdict.max_log_density)), verdict)
         for name, answer, verdict in zip(JUDGED_ESTIMATORS, answers, verdicts, strict=True)
     )
-
-
-def score_answers(pmf: ArrayLike, log_delta: ArrayLike, answers: ArrayLike, counts: ArrayLike) -> CoinScores:
-    """Mean conditional probability and δ-hallucination rate of one answer per distinct draw.
-
-    Args:
-        pmf: shape (n_distinct, N + 1).
-        log_delta: threshold of each pmf, shape (n_distinct,), nats.
-        answers: shape (n_distinct,); NaN is missing.
-        counts: how often each draw occurs, shape (n_distinct,).
-    """
-    probabilities = answer_probability(pmf, answers)
-    weights = np.asarray(counts, dtype=np.int64)
-    scored = ~np.isnan(probabilities)
-    n = int(weights[scored].sum())
-    n_missing = int(weights[~scored].sum())
-    if n == 0:
-        return CoinScores(0, n_missing, None, None, None)
-    outside = is_outside(probabilities[scored], np.asarray(log_delta)[scored])
-    n_outside = int(weights[scored][outside].sum())
-    mean = float(np.average(probabilities[scored], weights=weights[scored]))
-    return CoinScores(n, n_missing, mean, n_outside / n, wilson_interval(n_outside, n))
-
-
-def exact_answers(pmf: ArrayLike, mean: ArrayLike) -> dict[str, NDArray[np.float64]]:
-    """What each exact estimator answers for each draw; none is right more often than the mode.
-
-    Args:
-        pmf: shape (n, N + 1).
-        mean: Σp of the same draws, shape (n,).
-
-    Returns: per estimator, shape (n,).
-    """
-    modal = modal_prediction(pmf)
-    return {
-        "bayes_mean": np.asarray(mean, dtype=float),
-        "bayes_mean_rounded": round_predictions(mean, "nearest"),
-        "bayes_mean_ceil": round_predictions(mean, "ceil"),
-        "mode": likeliest_count(pmf),
-        "median": median_count(pmf),
-        "modal": round_predictions(modal, "nearest"),
-        "modal_ceil": round_predictions(modal, "ceil"),
-    }
-
-
-def is_outside(probabilities: ArrayLike, log_delta: ArrayLike) -> NDArray[np.bool_]:
-    """Whether answers of these probabilities δ-hallucinate: f <= δ, decided in logs.
-
-    Args:
-        probabilities: any shape.
-        log_delta: threshold, nats; a shape that broadcasts.
-    """
-    return _log(np.asarray(probabilities, dtype=float)) <= np.asarray(log_delta)
-
-
-def _log(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-    with np.errstate(divide="ignore"):
-        return np.log(probabilities)

@@ -209,15 +209,11 @@ def expected_singleton_rate(fact_probability: ArrayLike, n_samples: int) -> floa
         fact_probability: q_c, shape (n_prompts,).
         n_samples: N.
     """
-    return _unseen_sum(fact_probability, n_samples - 1)
-
-
-def expected_missing_mass(fact_probability: ArrayLike, n_samples: int) -> float:
-    """E[Σ q_c over facts never answered] = Σ q_c (1 − q_c)^N.
-
-    Args: as `expected_singleton_rate`.
-    """
-    return _unseen_sum(fact_probability, n_samples)
+    q = np.asarray(fact_probability, float)
+    if n_samples == 1:
+        return min(1.0, float(q.sum()))  # many q may sum to a hair more in floats
+    with np.errstate(divide="ignore"):  # a fact in every sample is never seen once: its logarithm is −inf
+        return min(1.0, float(q @ np.exp((n_samples - 1) * np.log1p(-q))))
 
 
 def first_size(bound: Callable[[float, int], FactsBound], expected_rate: Callable[[int], float]) -> FirstSize:
@@ -257,15 +253,6 @@ def _least(holds: Callable[[int], bool], low: int, high: int) -> int | None:
         middle = (low + high) // 2
         low, high = (low, middle) if holds(middle) else (middle, high)
     return high
-
-
-def _unseen_sum(fact_probability: ArrayLike, power: int) -> float:
-    """Σ q (1 − q)^power, never above 1: many q may sum to a hair more in floats."""
-    q = np.asarray(fact_probability, float)
-    if not power:
-        return min(1.0, float(q.sum()))
-    with np.errstate(divide="ignore"):  # a fact in every sample is never unseen: its logarithm is −inf
-        return min(1.0, float(q @ np.exp(power * np.log1p(-q))))
 
 
 def _check(rate: float, n_samples: int, n_errors: int) -> None:

@@ -223,19 +223,6 @@ def best_threshold(world: AnswerWorld, model: ArrayLike) -> BestThreshold:
     return BestThreshold(float(thresholds[best]), float(errors[best]))
 
 
-def iiv_error(world: AnswerWorld, model: ArrayLike, threshold: ArrayLike) -> Values | float:
-    """How often p̂(r|c) > threshold misjudges an answer of the IIV mix.
-
-    Args:
-        world: what is true.
-        model: as in `reduction`.
-        threshold: one, or one per prompt, shape (n_prompts,).
-
-    Returns and errors: as `reduction`.
-    """
-    return _plain(np.asarray(prompt_terms(world, model, threshold).err_iiv @ world.prompt_weights))
-
-
 def loss(world: AnswerWorld, model: ArrayLike) -> Values | float:
     """L(p̂) = E[−ln p̂(r|c)] over the data, nats; inf where the model rules out what the data says.
 

@@ -53,9 +53,23 @@ def modal_prediction(pmf: ArrayLike) -> NDArray[np.float64]:
     # a pmf may leave several valleys: find the bottom of each, then the deepest
     row, column = np.nonzero((risk[:, 1:-1] <= risk[:, :-2]) & (risk[:, 1:-1] <= risk[:, 2:]))
     bottoms = _bottoms(rows[row], grid[column])
-    depths = (rows[row] * _modal_loss(bottoms[:, None] - heads)).sum(axis=1)
+    depths = modal_risk(rows[row], bottoms)
     order = np.lexsort((bottoms, np.round(depths, 12), row))
     return bottoms[order[np.unique(row[order], return_index=True)[1]]]
+
+
+def modal_risk(pmf: ArrayLike, predictions: ArrayLike) -> NDArray[np.float64]:
+    """The expected modal loss of one prediction per pmf.
+
+    Args:
+        pmf: shape (n, N + 1).
+        predictions: shape (n,).
+
+    Returns: shape (n,).
+    """
+    rows = np.asarray(pmf, dtype=float)
+    distances = np.asarray(predictions, dtype=float)[:, None] - np.arange(rows.shape[1])
+    return (rows * _modal_loss(distances)).sum(axis=1)
 
 
 def _bottoms(pmf: NDArray[np.float64], near: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -11,11 +11,14 @@ from benchmarks.plain_coins import (
     poisson_binomial,
     probability_of,
 )
+from hallulab.data.coins import mean_heads
 from hallulab.experiments import coin_round
-from hallulab.experiments.coin_run import CoinPoint, CoinSettings
+from hallulab.experiments.coin_events import CoinMoment
+from hallulab.experiments.coin_result import coin_result
+from hallulab.experiments.coin_settings import CoinSettings
 from hallulab.experiments.coins import run_coins
 from hallulab.models.coin_transformer import CoinTransformer, CoinTransformerSettings
-from hallulab.scoring.coins import poisson_binomial_pmf
+from hallulab.scoring.coins import coin_pmf, poisson_binomial_pmf
 
 
 def settings(**changed):
@@ -54,6 +57,10 @@ def somewhat_trained(chosen: CoinSettings, seed: int) -> PlainNetwork:
     return network
 
 
+def points_of(chosen):
+    return coin_result(chosen, [e for e in run_coins(chosen) if isinstance(e, CoinMoment)]).points
+
+
 @pytest.mark.parametrize("variant", ["fixed", "paper_code"])
 def test_both_report_the_same_for_the_same_weights(variant, monkeypatch):
     chosen = settings(coins_per_draw=5, flips=1_000, epochs=1, rounds=2, variant=variant)
@@ -65,29 +72,32 @@ def test_both_report_the_same_for_the_same_weights(variant, monkeypatch):
         return network
 
     monkeypatch.setattr(coin_round, "build_coin_transformer", with_its_weights)
-    before_training = [e for e in run_coins(chosen) if isinstance(e, CoinPoint) and e.epoch == 0]
+    before_training = [point for point in points_of(chosen) if point.epoch == 0]
     assert {point.seed for point in before_training} == {0, 1}
     for point in before_training:
         theirs = plain_evaluation(plain[point.seed], plain_data(chosen, point.seed)[1], chosen)
         assert point.n == 200
         assert 0.2 < theirs.conditional_probability < 0.45
         assert 0 < theirs.hallucination_rate < 1
-        assert point.conditional_probability == pytest.approx(theirs.conditional_probability, abs=1e-6)
-        assert point.hallucination_rate == pytest.approx(theirs.hallucination_rate, abs=1e-6)
+        assert point.held_out_conditional_probability == pytest.approx(
+            theirs.conditional_probability, abs=1e-6
+        )
+        assert point.held_out_hallucination_rate == pytest.approx(theirs.hallucination_rate, abs=1e-6)
         assert point.validation_loss == pytest.approx(theirs.validation_loss, abs=1e-6)
 
 
 def test_both_learn_the_same():
     # N = 2: the rounded mean is the most likely count of every draw, so a trained network gives the best answers
     chosen = settings(flips=2_000, epochs=4, batch_size=32, learning_rate=3e-4)
-    ours = [event for event in run_coins(chosen) if isinstance(event, CoinPoint)][1:]
+    ours = points_of(chosen)[1:]
     theirs = list(plain_round(chosen, 0))
     assert [epoch.epoch for epoch in theirs] == [point.epoch for point in ours] == [1, 2, 3, 4]
     # at its best epoch: single steps of this size still push a draw over a rounding edge and back
-    best = pytest.approx(ours[0].best_conditional_probability)
-    assert max(point.conditional_probability for point in ours) == best
+    labels, heads = (column.numpy() for column in plain_data(chosen, 0)[1].tensors)
+    best = pytest.approx(coin_pmf(labels, 2).max(axis=1).mean())
+    assert max(point.held_out_conditional_probability for point in ours) == best
     assert max(epoch.scores.conditional_probability for epoch in theirs) == best
-    least = pytest.approx(ours[0].bayes_mean_squared_error, rel=0.05)
+    least = pytest.approx(((mean_heads(labels, 2) - heads) ** 2).mean(), rel=0.05)
     assert min(point.validation_loss for point in ours) == least
     assert min(epoch.scores.validation_loss for epoch in theirs) == least
     assert theirs[-1].train_loss == pytest.approx(ours[-1].train_loss, rel=0.1)

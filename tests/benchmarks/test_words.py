@@ -11,7 +11,7 @@ from hallulab.data.open_ended import open_ended_questions
 from hallulab.data.question_sets import load_question_set
 from hallulab.engine.core import Engine
 from hallulab.engine.presets import load_preset
-from hallulab.experiments.words_resemblance import null_questions
+from hallulab.experiments.words_resemblance import null_strangers
 
 TRUTHFULQA = Path(__file__).parents[3] / "shared" / "data" / "TruthfulQA.csv"
 COLUMNS = ["Category", "Question", "Correct Answers", "Incorrect Answers"]
@@ -103,5 +103,5 @@ def test_the_plain_loop_knows_empty_texts(some_questions, monkeypatch):
     monkeypatch.setattr(
         type(qwen.model), "generate", lambda _, ids, **__: torch.cat([ids, end], dim=1), raising=False
     )
-    score = next(iter(plain_evaluation(qwen, questions, null_questions(questions, settings), settings)))
+    score = next(iter(plain_evaluation(qwen, questions, null_strangers(questions, settings), settings)))
     assert (score.text, score.incorrect, score.null_correct) == ("", None, None)

@@ -1,6 +1,10 @@
 """`iiv` in a tiny world: one JSON object, records, the page about them."""
 
+from dataclasses import replace
+
 import pytest
+
+from hallulab.experiments import poor_models
 
 
 def test_iiv_measures_records_and_reports(run, tmp_path):
@@ -36,6 +40,21 @@ def test_tables_for_people(run):
     poor = run("iiv", "--poor-models").out
     assert "n = 9             0.0000" in poor
     assert "linear and |x|²" in poor
+    assert "over every model of the family and every threshold, tried or not" in poor
+
+
+def test_the_seed_places_the_points_of_the_circle(run, monkeypatch):
+    compute = poor_models.compute_poor_models
+
+    def in_short(settings, *, records=None):
+        circle = replace(settings.circle, n_prompts=20, n_directions=4, n_sharpnesses=3)
+        short = replace(settings, longest=3, corollary_steps=4, windows_steps=1, circle=circle)
+        return compute(short, records=records)
+
+    monkeypatch.setattr(poor_models, "compute_poor_models", in_short)
+    first, second = (run("iiv", "--poor-models", "--seed", seed, "--json").json for seed in ("1", "2"))
+    assert (first["settings"]["circle"]["seed"], second["settings"]["circle"]["seed"]) == (1, 2)
+    assert first["circle"][1]["least_err"] != second["circle"][1]["least_err"]
 
 
 def test_refusals(run, tmp_path):

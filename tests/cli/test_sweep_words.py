@@ -109,7 +109,7 @@ def test_question_sets_and_variants_share_a_folder(run, out, tmp_path, monkeypat
     [
         (("--checkpoint", "epoch-3"), "unknown checkpoint 'epoch-3'"),
         (("--limit", "0"), "expected a limit of at least 1 question, got 0"),
-        (("--limit", "1"), "a shuffled null needs at least two questions"),
+        (("--limit", "1"), "expected at least 2 questions and 1 other for each"),
         (("--seeds", "0"), "expected n_seeds of at least 1"),
         (("--preset", "large"), "unknown preset 'large'"),
         (("--questions", "riddles"), "riddles"),
@@ -117,6 +117,42 @@ def test_question_sets_and_variants_share_a_folder(run, out, tmp_path, monkeypat
 )
 def test_refusals_are_one_line(run, out, arguments, words):
     assert words in run("sweep", "words", "--questions", "misconceptions", *arguments, "--out", out).refusal
+
+
+def test_added_seeds_are_read_and_reported(run, out):
+    one = (*COMMAND, "--checkpoint", "base", "--checkpoint", "epoch-2", "--only", "resemblance", "--out", out)
+    first = run(*one, "--seeds", 1, "--json").json
+    assert [row["resemblance"]["n_answers"] for row in first["table"]] == [3, 3]
+    grown = run(*one, "--seeds", 4, "--json").json
+    assert (grown["n_done"], n_answers(out)) == (grown["n_total"], 24)
+    assert [row["resemblance"]["n_answers"] for row in grown["table"]] == [12, 12]
+    again = run(*one, "--seeds", 1, "--json").json  # less was asked for, and nothing is lost
+    assert again["table"] == grown["table"]
+    run("report", out)
+    assert "seeds of the answers: 4, at most" in (out / "report.html").read_text()
+
+
+def test_the_comparison_chosen_beforehand_and_the_positive_control_are_in_the_json(run, out):
+    found = run(*COMMAND, "--seeds", 2, "--only", "resemblance", "--out", out, "--json").json
+    assert set(found["slopes"]) == {"incorrect", "excess"}
+    slope = found["slopes"]["incorrect"]
+    assert [one["training"] for one in slope["by_training"]] == ["tuned"]
+    assert slope["by_training"][0]["epochs"] == [2, 10]
+    assert [power["quantity"] for power in found["powers"]] == ["incorrect", "margin", "excess"]
+    assert found["n_compared"] > 0
+    tuned = found["table"][1]["resemblance"]
+    assert (
+        tuned["against_base"]["is_ungradable"]["p_holm"] >= tuned["against_base"]["is_ungradable"]["p_value"]
+    )
+
+
+def test_settings_that_do_not_fit_are_refused_before_anything_is_written(run, out):
+    run(*COMMAND, "--checkpoint", "base", "--out", out)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    # the resemblance of another variant would have a file of its own, but the verdicts of this folder had another seed
+    again = run(*COMMAND, "--checkpoint", "base", "--variant", "paper_code", "--seed", "3", "--out", out)
+    assert "expected a run with the same settings" in again.refusal
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
 
 def test_other_settings_in_the_same_folder_are_refused(run, out):

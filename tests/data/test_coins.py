@@ -1,4 +1,5 @@
 import tracemalloc
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from hallulab.data.coins import (
     head_probabilities,
     labels_of,
     mean_heads,
+    n_draws,
+    random_draws,
     shifted_head_probabilities,
 )
 from hallulab.errors import RefusedInputError
@@ -110,6 +113,24 @@ def test_every_draw_is_n_different_coins_and_all_draws_are_equally_likely():
     # 6 draws, expected 10,000 each, standard deviation sqrt(60000/6 * 5/6) ≈ 91
     assert abs(found.draw_counts - 10_000).max() < 5 * 91
     assert found.draw_counts.sum() == found.n_flips == 60_000
+
+
+@pytest.mark.parametrize("coins_per_draw", [1, 2, 5])
+def test_all_draws_are_the_combinations_in_order(coins_per_draw):
+    found = all_draws(coins_per_draw)
+    assert [tuple(draw) for draw in found.tolist()] == list(
+        combinations(range(2 * coins_per_draw), coins_per_draw)
+    )
+    assert len(found) == n_draws(coins_per_draw)
+
+
+def test_random_draws_are_draws_and_each_is_equally_likely():
+    found = random_draws(2, 70_000, rng=np.random.default_rng(0))  # more than one chunk
+    distinct, counts = np.unique(found, axis=0, return_counts=True)
+    np.testing.assert_array_equal(distinct, all_draws(2))
+    assert abs(counts - 70_000 / 6).max() < 5 * 99  # standard deviation sqrt(70000/6 · 5/6) ≈ 99
+    again = random_draws(2, 70_000, rng=np.random.default_rng(0))
+    np.testing.assert_array_equal(found, again)
 
 
 def test_heads_follow_the_law_of_the_coins():

@@ -1,20 +1,25 @@
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import asdict
+from io import BytesIO
 
 import pytest
 import torch
 
 from hallulab.errors import HallulabError
+from hallulab.experiments import coin_helper
+from hallulab.experiments.coin_events import CoinMoment
 from hallulab.experiments.coin_helper import CoinHelper
+from hallulab.experiments.coin_messages import send_message
 from hallulab.experiments.coin_round import CoinRound, train_epoch
-from hallulab.experiments.coin_run import CoinPoint, CoinSettings
+from hallulab.experiments.coin_settings import CoinSettings
 from hallulab.models.products import products_put_back
 
 ENDLESS = """
 from hallulab.experiments.coin_helper import CoinHelper
 from hallulab.experiments.coin_round import CoinRound
-from hallulab.experiments.coin_run import CoinSettings
+from hallulab.experiments.coin_settings import CoinSettings
 settings = CoinSettings(flips=1_000_000, batch_size=64)
 helper = CoinHelper(settings)
 helper.wait()
@@ -49,7 +54,7 @@ def test_a_helper_computes_bit_for_bit_what_is_computed_here(variant):
                 expected += train_epoch(here, chosen)
                 found += way(mixed)
     assert [e for e in found if e is not None] == [e for e in expected if e is not None]
-    assert any(isinstance(event, CoinPoint) for event in found)
+    assert any(isinstance(event, CoinMoment) for event in found)
     for ours, theirs in zip(here, mixed, strict=True):
         assert torch.equal(ours.weights, theirs.weights)
         assert (ours.flips == theirs.flips).all()
@@ -62,7 +67,7 @@ def test_what_goes_wrong_there_is_raised_here_and_it_goes_on():
     broken.weights = broken.weights[:-1]
     with closing(CoinHelper(chosen)) as helper:
         helper.wait()
-        with pytest.raises(RuntimeError, match="split"):
+        with pytest.raises(HallulabError, match="could not train coin rounds: RuntimeError: .*split"):
             list(helper.train_epoch([broken]))
         assert list(helper.train_epoch([whole]))
 
@@ -87,3 +92,26 @@ def test_a_helper_ends_with_whoever_started_it():
         owner.kill()
         _, complaints = owner.communicate(timeout=30)
     assert complaints == ""
+
+
+def test_large_rounds_are_made_again_rather_than_kept(monkeypatch):
+    """`serve` in this process, with a list of requests for a pipe: of two large rounds one is in memory at a time."""
+    chosen = settings(epochs=2)
+    made, rounds = [], [CoinRound(chosen, seed, "cpu") for seed in (0, 1)]
+    make = coin_helper.CoinRound
+    monkeypatch.setattr(coin_helper, "CoinRound", lambda *args: made.append(args[1]) or make(*args))
+
+    def trained(max_kept):
+        made.clear()
+        monkeypatch.setattr(coin_helper, "MAX_KEPT_BYTES", max_kept)
+        requests, answers = BytesIO(), BytesIO()
+        send_message(requests, "settings", asdict(chosen))
+        for seed in (0, 1, 0):
+            send_message(requests, "train", {}, [rounds[seed].state()])
+        requests.seek(0)
+        with pytest.raises(EOFError):
+            coin_helper.serve(requests, answers)
+        return list(made)
+
+    assert trained(1 << 30) == [0, 1]
+    assert trained(0) == [0, 1, 0]

@@ -8,21 +8,22 @@ from torch.nn.functional import cross_entropy, l1_loss, mse_loss
 
 from hallulab.errors import RefusedInputError
 from hallulab.experiments.coin_objectives import OBJECTIVES, objective_of
-from hallulab.experiments.coin_run import ObjectiveName
+from hallulab.experiments.coin_settings import ObjectiveName
 
 PREDICTED = torch.tensor([[0.5], [2.25], [-1.0]])  # three draws of two coins
 LOGITS = torch.tensor([[0.0, 1.0, 2.0], [3.0, 0.0, -1.0], [0.0, 0.0, 0.0]])
 NAN, INF = math.nan, math.inf
 
 
-def answered(name, outputs, answer, *, counts=None, rounding="nearest", seed=0):
-    return objective_of(name).answers_of(
-        np.asarray(outputs, dtype=float),
-        np.ones(len(outputs), dtype=int) if counts is None else np.asarray(counts),
-        answer,
-        rounding=rounding,
-        rng=np.random.default_rng(seed),
-    )
+def answered(name, outputs, answer, *, rounding="nearest"):
+    return objective_of(name).answers_of(np.asarray(outputs, dtype=float), answer, rounding=rounding)
+
+
+def said(*args, **kwargs):
+    """The one number that is said for each draw."""
+    answers = answered(*args, **kwargs)
+    assert (answers.shares == 1).all()
+    return answers.values[:, 0]
 
 
 def test_each_objective_stands_under_its_name():
@@ -94,57 +95,53 @@ def test_a_prediction_far_from_every_count_is_still_pulled_back(name):
     assert gradient[0, -1] < -1e-3
 
 
-def test_a_prediction_is_rounded_as_the_variant_says():
-    found = answered(
-        "squared_error", [[0.5], [2.2], [-0.4], [NAN], [INF]], "prediction", counts=[1, 2, 3, 4, 5]
-    )
-    np.testing.assert_array_equal(found.answers, [0, 2, 0, NAN, INF])
-    np.testing.assert_array_equal(found.rows, range(5))
-    np.testing.assert_array_equal(found.counts, [1, 2, 3, 4, 5])
-    up = answered("absolute_error", [[0.5], [2.2], [-0.4]], "prediction", rounding="ceil")
-    np.testing.assert_array_equal(up.answers, [1, 3, 0])
+def test_a_prediction_is_rounded_as_the_variant_says_or_left_as_it_is():
+    outputs = [[0.5], [2.2], [-0.4], [NAN], [INF]]
+    np.testing.assert_array_equal(said("squared_error", outputs, "prediction"), [0, 2, 0, NAN, INF])
+    up = said("absolute_error", [[0.5], [2.2], [-0.4]], "prediction", rounding="ceil")
+    np.testing.assert_array_equal(up, [1, 3, 0])
+    as_it_is = said("modal", outputs, "prediction", rounding=None)
+    np.testing.assert_array_equal(as_it_is, [0.5, 2.2, -0.4, NAN, INF])
 
 
 def test_a_predicted_pmf_answers_with_its_mode_or_its_mean():
     logits = np.log([[0.4, 0.35, 0.25], [0.1, 0.1, 0.8]])
-    np.testing.assert_array_equal(answered("cross_entropy", logits, "mode").answers, [0, 2])
+    np.testing.assert_array_equal(said("cross_entropy", logits, "mode"), [0, 2])
     # means 0.85 and 1.7
-    np.testing.assert_array_equal(answered("cross_entropy", logits, "mean").answers, [1, 2])
+    np.testing.assert_array_equal(said("cross_entropy", logits, "mean"), [1, 2])
+    np.testing.assert_allclose(said("cross_entropy", logits, "mean", rounding=None), [0.85, 1.7])
     logits = np.log([[0.7, 0.2, 0.1]])  # mean 0.4
-    np.testing.assert_array_equal(answered("cross_entropy", logits, "mean").answers, [0])
-    np.testing.assert_array_equal(answered("cross_entropy", logits, "mean", rounding="ceil").answers, [1])
+    np.testing.assert_array_equal(said("cross_entropy", logits, "mean"), [0])
+    np.testing.assert_array_equal(said("cross_entropy", logits, "mean", rounding="ceil"), [1])
 
 
-def test_samples_follow_the_predicted_pmf_and_every_flip_gets_one():
+def test_samples_have_the_shares_of_the_predicted_pmf():
     pmf = np.array([[0.4, 0.35, 0.25], [0.1, 0.1, 0.8], [0.5, 0.5, 0.0]])
     with np.errstate(divide="ignore"):
-        found = answered("cross_entropy", np.log(pmf), "sample", counts=[10_000, 0, 400])
-    table = np.zeros((3, 3))
-    np.add.at(table, (found.rows, found.answers.astype(int)), found.counts)
-    assert table.sum(axis=1).tolist() == [10_000, 0, 400]
-    assert table[2, 2] == 0
-    # standard deviation of a share at most sqrt(1/4 / 10,000) = 0.005
-    np.testing.assert_allclose(table[0] / 10_000, pmf[0], atol=0.025)
-    assert (found.counts > 0).all()
+        found = answered("cross_entropy", np.log(pmf), "sample")
+    np.testing.assert_array_equal(found.values, [[0, 1, 2]])
+    np.testing.assert_allclose(found.shares, pmf)
 
 
-def test_samples_are_seeded():
-    logits, counts = np.zeros((50, 3)), np.full(50, 20)
-    one, again, other = (
-        answered("cross_entropy", logits, "sample", counts=counts, seed=seed) for seed in (1, 1, 2)
-    )
-    np.testing.assert_array_equal(one.counts, again.counts)
-    assert one.counts.tolist() != other.counts.tolist()
-
-
-@pytest.mark.parametrize("answer", ["mode", "mean", "sample"])
 @pytest.mark.parametrize("broken", [[NAN, 0.0, 0.0], [INF, 0.0, 0.0], [-INF, -INF, -INF]])
-def test_logits_that_are_no_pmf_are_missing_answers_and_counted(answer, broken):
-    found = answered("cross_entropy", [[0.0, 0.0, 50.0], broken], answer, counts=[7, 9])
-    assert found.counts.sum() == 16
-    missing = np.isnan(found.answers)
-    assert (found.rows[missing].tolist(), found.counts[missing].tolist()) == ([1], [9])
-    assert found.answers[~missing].tolist() == [2]
+def test_logits_that_are_no_pmf_are_missing_answers(broken):
+    logits = [[0.0, 0.0, 50.0], broken]
+    for answer in ("mode", "mean"):
+        np.testing.assert_array_equal(said("cross_entropy", logits, answer), [2, NAN])
+    assert np.isnan(answered("cross_entropy", logits, "sample").shares).any(axis=1).tolist() == [False, True]
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_answers_of_many_moments_are_those_of_each(name):
+    objective = OBJECTIVES[name]
+    outputs = np.random.default_rng(0).normal(size=(3, 4, objective.n_outputs(2)))
+    for answer in objective.answers:
+        found, alone = (objective.answers_of(o, answer, rounding="nearest") for o in (outputs, outputs[1]))
+        each = np.broadcast_to(found.values, (3, *alone.values.shape))[1]
+        np.testing.assert_array_equal(each, alone.values)
+        np.testing.assert_array_equal(
+            np.broadcast_to(found.shares, (3, *alone.shares.shape))[1], alone.shares
+        )
 
 
 def test_refuses_an_objective_that_does_not_exist():

@@ -1,13 +1,15 @@
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from hallulab.data.coins import flip_draws, mean_heads
+from hallulab.data.coins import all_draws, flip_draws
+from hallulab.experiments.coin_events import CoinMoment
 from hallulab.experiments.coin_objectives import OBJECTIVES
 from hallulab.experiments.coin_round import CoinRound, train_epoch
-from hallulab.experiments.coin_run import CoinPoint, CoinSettings
+from hallulab.experiments.coin_settings import CoinSettings
 from hallulab.models.coin_transformer import CoinTransformerSettings, build_coin_transformer
 from hallulab.scoring.coins import coin_pmf
 
@@ -17,8 +19,8 @@ def settings(**changed):
     return CoinSettings(**(quick | changed))
 
 
-def points_of(events):
-    return [event for event in events if isinstance(event, CoinPoint)]
+def moments_of(events):
+    return [event for event in events if isinstance(event, CoinMoment)]
 
 
 @pytest.mark.parametrize("variant", ["fixed", "paper_code"])
@@ -63,21 +65,21 @@ def without_dropout(chosen):
 
 
 def choices_without(choices):
-    return type(choices)(choices.tokens, 0.0, choices.rounding, choices.law)
+    return replace(choices, dropout=0.0)
 
 
 @pytest.mark.parametrize("variant", ["fixed", "paper_code"])
-def test_a_point_is_what_a_loop_over_the_held_out_flips_finds(variant):
+def test_held_out_scores_are_what_a_loop_over_the_held_out_flips_finds(variant):
     """Slow twin: one held-out flip at a time, as the public code evaluates."""
     chosen = settings(coins_per_draw=3, flips=200, epochs=1, variant=variant)
     stack = [CoinRound(chosen, 5, "cpu")]
-    last = points_of(train_epoch(stack, chosen))[-1]
+    last = moments_of(train_epoch(stack, chosen))[-1]
     shape = CoinTransformerSettings(tokens=chosen.choices.tokens, dropout=chosen.choices.dropout)
     network = build_coin_transformer(3, shape, seed=5)
     torch.nn.utils.vector_to_parameters(stack[0].weights, network.parameters())
     flips = flip_draws(3, 200, rng=np.random.default_rng([5, 0]))
     _, held_out = flips.split(0.2, rng=np.random.default_rng([5, 1]))
-    errors, squares, probabilities, outside, best, mean_errors = [], [], [], [], [], []
+    errors, squares, probabilities, outside = [], [], [], []
     for index, heads in zip(held_out.draw_index.tolist(), held_out.heads.tolist(), strict=True):
         labels = held_out.draws[index].astype(np.int64)
         predicted = float(network(torch.from_numpy(labels[None])).detach()[0, 0])
@@ -87,14 +89,13 @@ def test_a_point_is_what_a_loop_over_the_held_out_flips_finds(variant):
         outside.append(not 0 <= answer <= 3 or coin_pmf(labels, 3)[answer] <= 0.3)
         errors.append((predicted - heads) ** 2)
         squares.append((answer - heads) ** 2)
-        best.append(coin_pmf(labels, 3).max())
-        mean_errors.append((mean_heads(labels, 3) - heads) ** 2)
-    assert last.conditional_probability == pytest.approx(np.mean(probabilities))
-    assert last.hallucination_rate == pytest.approx(np.mean(outside))
+    (scores,) = last.held_out
+    assert scores.conditional_probability == pytest.approx(np.mean(probabilities))
+    assert scores.hallucination_rate == pytest.approx(np.mean(outside))
     assert last.validation_loss == pytest.approx(np.mean(errors), rel=1e-4)
-    assert last.squared_error == pytest.approx(np.mean(squares))
-    assert last.best_conditional_probability == pytest.approx(np.mean(best))
-    assert last.bayes_mean_squared_error == pytest.approx(np.mean(mean_errors))
+    assert scores.squared_error == pytest.approx(np.mean(squares))
+    said = network(torch.from_numpy(all_draws(3).astype(np.int64))).detach().numpy()
+    np.testing.assert_allclose(last.output_table(1), said, atol=1e-5)
 
 
 def test_memory_is_that_of_the_flips():

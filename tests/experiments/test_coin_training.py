@@ -5,9 +5,11 @@ import pytest
 import torch
 
 from hallulab.experiments import coin_round, coin_training
+from hallulab.experiments.coin_events import CoinMoment, CoinStep
 from hallulab.experiments.coin_objectives import OBJECTIVES
+from hallulab.experiments.coin_points import judged_points
 from hallulab.experiments.coin_round import CoinRound, train_epoch
-from hallulab.experiments.coin_run import CoinPoint, CoinSettings, CoinStep
+from hallulab.experiments.coin_settings import CoinSettings
 from hallulab.experiments.coin_training import train_rounds
 
 RELATIVE = 2e-3
@@ -19,12 +21,12 @@ def settings(**changed):
     return CoinSettings(**(quick | changed))
 
 
-def points_of(events):
-    return [event for event in events if isinstance(event, CoinPoint)]
+def moments_of(events):
+    return [event for event in events if isinstance(event, CoinMoment)]
 
 
 def of_round(events, seed):
-    return [point for point in points_of(events) if point.seed == seed]
+    return [point for point in moments_of(events) if point.seed == seed]
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +43,10 @@ def test_every_round_is_scored_before_training_and_four_times_an_epoch(three_rou
 
 
 def test_a_round_does_not_depend_on_its_company(three_rounds):
-    alone = points_of(train_rounds(settings(), [1]))
+    alone = moments_of(train_rounds(settings(), [1]))
     for together, single in zip(of_round(three_rounds, 1), alone, strict=True):
         assert together.validation_loss == pytest.approx(single.validation_loss, rel=RELATIVE)
-        assert together.n == single.n
+        assert together.held_out[0].n == single.held_out[0].n
     losses = [of_round(three_rounds, seed)[-1].train_loss for seed in (0, 1, 2)]
     assert len(set(losses)) == 3
 
@@ -59,28 +61,33 @@ def test_training_goes_on_telling_how_far_it_is(monkeypatch):
 
 
 def test_a_round_learns_the_mean():
-    last = points_of(train_rounds(settings(flips=4000, epochs=2), [0]))
-    assert last[-1].conditional_probability > 0.57 > last[0].conditional_probability
+    chosen = settings(flips=4000, epochs=2)
+    moments = moments_of(train_rounds(chosen, [0]))
+    first, *_, last = judged_points(chosen, moments, measured_by=chosen.rule)
+    assert last.conditional_probability == pytest.approx(29 / 48)
+    assert first.conditional_probability < 29 / 48
     # the least squared error at N = 2 is E[Σp(1 − p)] = 0.3125
-    assert 0.26 < last[-1].validation_loss < 0.38 < last[0].validation_loss
-    assert last[-1].n == 800
+    assert 0.3125 <= last.expected_loss < 0.36 < first.expected_loss
+    assert last.n == 800
 
 
 def test_cross_entropy_is_scored_by_every_answer():
     chosen = settings(objective="cross_entropy", epochs=1, points_per_epoch=1)
-    points = points_of(train_rounds(chosen, [0, 1]))
-    at_end = [point.answer for point in points if point.seed == 1 and point.epoch == 1]
-    assert at_end == list(OBJECTIVES["cross_entropy"].answers)
+    moments = moments_of(train_rounds(chosen, [0, 1]))
+    (at_end,) = [moment for moment in moments if moment.seed == 1 and moment.epoch == 1]
+    assert [scores.answer for scores in at_end.held_out] == list(OBJECTIVES["cross_entropy"].answers)
+    assert at_end.output_table(3).shape == (6, 3)
 
 
 def test_a_network_that_broke_down_is_missing_not_wrong():
-    last = points_of(train_rounds(settings(learning_rate=1.0, epochs=1), [0]))[-1]
-    broken = points_of(train_rounds_from_nan())[-1]
+    last = moments_of(train_rounds(settings(learning_rate=1.0, epochs=1), [0]))[-1].held_out[0]
+    moment = moments_of(train_rounds_from_nan())[-1]
+    (broken,) = moment.held_out
     assert last.n + last.n_missing == broken.n + broken.n_missing == 128
     assert (broken.n, broken.n_missing) == (0, 128)
     assert broken.conditional_probability is None
     assert broken.hallucination_rate is None
-    assert broken.validation_loss is None
+    assert moment.validation_loss is None
     assert broken.squared_error is None
 
 
@@ -96,7 +103,7 @@ def test_closing_stops_within_a_step_and_leaves_no_thread():
     training = train_rounds(settings(epochs=10_000), [0, 1, 2])
     events = [next(training) for _ in range(5)]
     training.close()
-    assert len(points_of(events)) >= 1
+    assert len(moments_of(events)) >= 1
     assert threading.active_count() == before
     assert torch.get_num_threads() == n_torch_threads
 
@@ -112,7 +119,7 @@ def two_cores():
 @pytest.mark.usefixtures("two_cores")
 def test_with_helpers_a_run_tells_and_learns_the_same(monkeypatch, three_rounds):
     monkeypatch.setattr(coin_training, "MIN_STEPS_FOR_HELPERS", 0)
-    points = points_of(train_rounds(settings(), [0, 1, 2]))
+    points = moments_of(train_rounds(settings(), [0, 1, 2]))
     for seed in (0, 1, 2):
         for there, here in zip(of_round(points, seed), of_round(three_rounds, seed), strict=True):
             assert there.epoch == here.epoch
@@ -151,7 +158,7 @@ def test_on_a_gpu_the_same_code_learns_the_same():
     if not torch.cuda.is_available():
         pytest.skip("needs a GPU")
     chosen = settings(flips=4000)
-    here, there = (points_of(train_rounds(chosen, [0, 1, 2], device=where)) for where in ("cpu", "cuda"))
+    here, there = (moments_of(train_rounds(chosen, [0, 1, 2], device=where)) for where in ("cpu", "cuda"))
     for seed in (0, 1, 2):
         assert of_round(there, seed)[-1].validation_loss == pytest.approx(
             of_round(here, seed)[-1].validation_loss, rel=0.05

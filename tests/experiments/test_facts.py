@@ -10,8 +10,9 @@ from hallulab.errors import RefusedInputError
 from hallulab.experiments.facts import read_runs, records_path, run_facts
 from hallulab.experiments.facts_measure import draw_facts
 from hallulab.experiments.facts_run import FactsSettings, LearnerPoint, SizePoint, WorldPoint
-from hallulab.experiments.facts_summary import FactsResult, over_worlds
+from hallulab.experiments.facts_summary import FactsResult
 from hallulab.experiments.facts_training import train_facts_qwen
+from hallulab.experiments.over_worlds import over_worlds
 from hallulab.models.facts_qwen import FactsQwenSettings
 from hallulab.records import RecordFile
 from hallulab.theory.is_it_valid import reduction
@@ -74,8 +75,10 @@ def test_learners_and_worlds_can_be_added(tmp_path):
     list(run_facts(less, records=records))
     more = replace(TINY, learners=("memoriser", "bigram"), rounds=2)
     list(run_facts(more, records=records))
-    table = read_runs(tmp_path)[0].table
-    assert [(row.learner, row.n_worlds) for row in table] == [("memoriser", 2), ("bigram", 2)]
+    list(run_facts(less, records=records))  # asked again for less: what is there is what counts
+    result = read_runs(tmp_path)[0]
+    assert [(row.learner, row.n_worlds) for row in result.table] == [("memoriser", 2), ("bigram", 2)]
+    assert (result.settings.rounds, result.settings.learners) == (2, ("memoriser", "bigram"))
 
 
 def test_records_of_other_settings_are_refused(run):
@@ -108,6 +111,11 @@ def test_the_summary_averages_over_worlds(run):
     assert (row.learner, row.err.n, row.err.mean) == ("memoriser", 2, pytest.approx(np.mean(errs)))
     assert row.n_violated == dict.fromkeys(row.n_violated, 0)
     assert row.largest_delta_gap < 1e-9
+    assert row.slope.mean == pytest.approx(row.delta.mean, abs=1e-12)
+    worlds = [point for point in points if isinstance(point, WorldPoint)]
+    assert row.paper_upper_bound.mean == pytest.approx(np.mean([one.paper_upper_bound for one in worlds]))
+    assert result.table[1].paper_upper_bound is None
+    assert set(result.table[1].n_silent) == {"bound", "sharp_bound", "paper_lower_bound", "sharp_lower_bound"}
     assert [row.epoch for row in result.training] == [0, 1, 2, 3, 5, 8]
     sizes = [p for p in points if isinstance(p, SizePoint) and p.n_samples == 1_000]
     assert next(s for s in result.sizes if s.n_samples == 1_000).err == pytest.approx(
@@ -125,7 +133,7 @@ def test_missing_values_are_counted_not_averaged():
 
 
 def test_the_network_learns_what_it_sees_and_its_answers_are_a_distribution():
-    facts, counts = draw_facts(replace(TINY, n_samples=400), 0)
+    facts, counts = draw_facts(TINY.world, 400, 0)
     settings = replace(TINY_QWEN, epochs=10)
     epochs = list(train_facts_qwen(facts, counts, settings, seed=0))
     first, last = epochs[0].learned, epochs[-1].learned

@@ -11,23 +11,19 @@ from hallulab.engine.core import Engine
 from hallulab.engine.presets import load_preset
 from hallulab.engine.word_likelihoods import log_likelihoods
 from hallulab.errors import RefusedInputError
+from hallulab.experiments.checkpoint_log import AskedModel
 from hallulab.experiments.iiv import (
     CandidateScores,
     IivResult,
     IivSettings,
     ListedQuestion,
-    ScoringModel,
     read_runs,
     records_path,
     run_iiv,
 )
-from hallulab.experiments.iiv_summary import (
-    asked,
-    calibration_table,
-    iiv_table,
-    rescaling_curves,
-    summary_json,
-)
+from hallulab.experiments.iiv_calibration import calibration_table
+from hallulab.experiments.iiv_reduction import asked, iiv_table, rescaling_curves
+from hallulab.experiments.iiv_summary import summary_json
 from hallulab.experiments.poor_models import (
     FILE_NAME,
     PoorModelsSettings,
@@ -35,8 +31,8 @@ from hallulab.experiments.poor_models import (
     read_poor_models,
 )
 from hallulab.records import RecordFile, as_plain
+from hallulab.theory.circle_separator import CircleSettings
 from hallulab.theory.is_it_valid import loss, reduction
-from hallulab.theory.poor_models import CircleSettings
 
 SETTINGS = IivSettings("misconceptions", 5, checkpoints=("base", "epoch-2"))
 
@@ -65,7 +61,7 @@ def hand_made(log_p: list[list[float]], is_valid, data) -> IivResult:
         for name in "ab"
         for n, row in enumerate(log_p)
     }
-    models = tuple(ScoringModel(name, name, "") for name in "ab")
+    models = tuple(AskedModel(name, name, "") for name in "ab")
     return IivResult(IivSettings("misconceptions", checkpoints=("a", "b")), questions, models, scores)
 
 
@@ -86,8 +82,8 @@ def test_scores_are_the_log_likelihoods_of_all_wordings(engine):
 def test_a_finished_run_is_read_and_a_killed_one_goes_on(engine, finished, tmp_path):
     records, result = finished
     again = list(run_iiv(engine, SETTINGS, records=records))
-    assert len(again) == 1  # nothing was left to score
-    assert again[0].result.scores == result.scores
+    assert [step.n_done for step in again] == [0, 10]  # nothing was left to score
+    assert again[-1].result.scores == result.scores
     assert read_runs(records.path.parent)[0].scores == result.scores
     lines = records.path.read_text().splitlines()
     torn = RecordFile(tmp_path / records.path.name)
@@ -106,6 +102,7 @@ def test_checkpoints_may_be_added_but_nothing_else_changed(engine, finished, tmp
     assert len(list(run_iiv(engine, more, records=copy))[-1].result.models) == 3
     with pytest.raises(RefusedInputError, match="another n_questions, questions"):
         next(run_iiv(engine, replace(SETTINGS, n_questions=4), records=copy))
+    assert engine.queue.holder is None
     assert [model.checkpoint for model in result.models] == ["base", "epoch-2"]
 
 
@@ -197,7 +194,37 @@ def test_judging_is_calibrated_where_the_model_is_the_data():
     assert row.ece.value == pytest.approx(3 / 8 * 4 / 7 + 1 / 8 * 4 / 5)
 
 
-def test_changes_are_paired_with_the_first_checkpoint():
+def test_changes_are_against_the_base_wherever_it_stands_and_else_against_the_first():
+    result = hand_made(
+        np.log([[0.6, 0.3, 0.1]] * 3).tolist(), [[True, False, False]] * 3, [[1.0, 0.0, 0.0]] * 3
+    )
+    rows = [row for row in calibration_table([result]) if row.view == "likeliest"]
+    assert [row.compared_with for row in rows] == [None, "a"]
+    first, second = result.models
+    based = replace(result, models=(first, replace(second, is_base=True)))
+    rows = [row for row in calibration_table([based]) if row.view == "likeliest"]
+    assert [row.compared_with for row in rows] == ["b", None]
+
+
+def test_p_values_of_changes_know_how_many_there_are():
+    # b is surer than a of answers that are all valid: its ECE is smaller in every resample
+    questions = [[True, False, False]] * 12
+    result = hand_made(np.log([[0.6, 0.3, 0.1]] * 12).tolist(), questions, [[1.0, 0.0, 0.0]] * 12)
+    sure = {
+        key: replace(one, log_likelihoods=tuple(np.log([0.8, 0.1, 0.1]))) if key[0] == "b" else one
+        for key, one in result.scores.items()
+    }
+    one = replace(result, scores=sure)
+    row = next(row for row in calibration_table([one]) if row.compared_with and row.view == "likeliest")
+    assert row.ece_change.value == pytest.approx(-0.2)
+    assert row.ece_change_p == pytest.approx(2 / 2_001)
+    twice = [row for row in calibration_table([one, one]) if row.compared_with and row.view == "likeliest"]
+    assert [row.ece_change_p for row in twice] == [
+        pytest.approx(4 / 2_001)
+    ] * 2  # Holm: the least of two, doubled
+
+
+def test_changes_are_paired():
     rows = calibration_table([hand_made(np.log([[0.6, 0.3, 0.1]] * 3).tolist(), [[True, False, False]] * 3,
                                         [[1.0, 0.0, 0.0]] * 3)])  # fmt: skip
     assert rows[0].ece_change.value is None

@@ -5,20 +5,35 @@ import pytest
 
 from hallulab.data.facts_world import WorldSettings
 from hallulab.errors import RefusedInputError
-from hallulab.experiments.post_training import (
+from hallulab.experiments.answer_policy import AnswerPolicy
+from hallulab.experiments.facts_measure import draw_facts
+from hallulab.experiments.facts_training import train_facts_qwen
+from hallulab.experiments.over_worlds import SHARE, over_worlds
+from hallulab.experiments.policy_calibration import SMALLEST_SHARE, policy_calibration
+from hallulab.experiments.post_training import prepare, read_post_training, run_post_training
+from hallulab.experiments.post_training_run import (
     BASE,
     BINARY,
     CROWDED,
+    HELD_OUT,
     STATED,
-    AnswerPolicy,
+    BaseEpoch,
     PostTrainingResult,
     PostTrainingSettings,
-    prepare,
-    read_post_training,
-    run_post_training,
 )
-from hallulab.experiments.post_training_summary import over_worlds, policy_table, row_of
+from hallulab.experiments.post_training_summary import (
+    BROKEN,
+    KEPT,
+    SILENT,
+    UNDECIDED,
+    calibration_of,
+    policy_calibrations,
+    policy_table,
+    result_json,
+    row_of,
+)
 from hallulab.models.fact_learners import EXACT_LEARNERS
+from hallulab.models.facts_qwen import FactsQwenSettings
 from hallulab.records import RecordFile
 from hallulab.theory.confidence_targets import penalty
 
@@ -33,6 +48,16 @@ SMALL = PostTrainingSettings(
     audited_targets=(0.0, 0.75),
 )
 THETAS = [np.zeros(4), np.array([0.3, -0.4, 0.5, 0.7]), np.array([-1.0, 0.2, -0.3, -0.5])]
+
+
+def prepared(settings, seed=0):
+    """Base and halves of one world, its training run to the end."""
+    steps = prepare(settings, seed)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
 
 
 def enumerated(policy: AnswerPolicy, theta, target, weights):
@@ -71,7 +96,7 @@ def enumerated(policy: AnswerPolicy, theta, target, weights):
 @pytest.mark.parametrize("theta", THETAS)
 @pytest.mark.filterwarnings("error")
 def test_points_and_their_gradient_are_those_of_enumeration(learner, theta):
-    policy, halves = prepare(replace(SMALL, learner=learner, n_samples=400), 0)
+    policy, halves = prepared(replace(SMALL, learner=learner, n_samples=400))
     weights, targets = halves["trained"], (0.0, 0.5, 0.9)
     slow = [enumerated(policy, theta, target, weights) for target in targets]
     for target, expected in zip(targets, slow, strict=True):
@@ -93,7 +118,7 @@ def test_points_and_their_gradient_are_those_of_enumeration(learner, theta):
 
 
 def test_it_begins_as_the_base_learner_itself():
-    policy, halves = prepare(SMALL, 0)
+    policy, halves = prepared(SMALL)
     learned = policy.learned
     answers = policy.answers(np.zeros(4)) * (1 - policy.abstention(np.zeros(4), 0.5))[:, None]
     # but for IDK shares of less than σ(−6), which are raised to it
@@ -107,7 +132,7 @@ def test_it_begins_as_the_base_learner_itself():
 
 @pytest.fixture(scope="module")
 def finished():
-    return PostTrainingResult(SMALL, tuple(run_post_training(SMALL)), {})
+    return PostTrainingResult.of(SMALL, run_post_training(SMALL))
 
 
 def test_binary_grading_takes_idk_away_and_targets_bring_it_back(finished):
@@ -125,7 +150,7 @@ def test_binary_grading_takes_idk_away_and_targets_bring_it_back(finished):
 
 def test_hallucinations_rise_under_binary_grading_of_the_memoriser():
     settings = replace(SMALL, learner="memoriser", n_samples=200, rounds=2)
-    rows = policy_table(PostTrainingResult(settings, tuple(run_post_training(settings)), {}))
+    rows = policy_table(PostTrainingResult.of(settings, run_post_training(settings)))
     base, binary = row_of(rows, BASE, 0.0), row_of(rows, BINARY, 0.0)
     strict = row_of(rows, "target 0.5", 0.5)
     assert base is not None
@@ -148,30 +173,151 @@ def test_one_policy_told_the_target_answers_less_the_higher_it_is(finished):
     assert rows[-1].points.mean > own.points.mean
 
 
+def everything(result):
+    return sorted(map(repr, (*result.points, *result.calibrations)))
+
+
 def test_a_killed_run_goes_on_and_repeats_nothing(tmp_path, finished):
     records = RecordFile(tmp_path / "grades-post-training-x.jsonl")
     steps = run_post_training(SMALL, records=records)
     for _ in range(30):
         next(steps)
     steps.close()
-    n_kept = len(records.read())
+    kept = records.read()
     again = list(run_post_training(SMALL, records=records))
-    assert sorted(map(repr, again)) == sorted(map(repr, finished.points))
-    lines = records.read()
-    assert len(lines) == 1 + len(again)
-    assert lines[:n_kept] == records.read()[:n_kept]
+    assert sorted(map(repr, again)) == everything(finished)
+    assert len(records.read()) == 1 + len(again)
+    assert records.read()[: len(kept)] == kept
     read = read_post_training(records)
     assert read.settings == SMALL
-    assert sorted(map(repr, read.points)) == sorted(map(repr, finished.points))
+    assert everything(read) == everything(finished)
 
 
-def test_more_rounds_may_be_added_but_nothing_else_changed(tmp_path):
+def test_more_rounds_may_be_added_and_are_read_but_nothing_else_changed(tmp_path):
     records = RecordFile(tmp_path / "grades-post-training-x.jsonl")
     short = replace(SMALL, n_steps=4, n_points=2, rounds=1)
     list(run_post_training(short, records=records))
-    assert {point.seed for point in run_post_training(replace(short, rounds=2), records=records)} == {0, 1}
+    assert {point.seed for point in run_post_training(replace(short, rounds=3), records=records)} == {0, 1, 2}
+    list(
+        run_post_training(short, records=records)
+    )  # asked for again with fewer: what is there is what counts
+    read = read_post_training(records)
+    assert (read.settings.rounds, read.n_worlds, policy_table(read)[0].idk.n) == (3, 3, 3)
     with pytest.raises(RefusedInputError, match="another n_samples"):
         list(run_post_training(replace(short, n_samples=7), records=records))
+
+
+def test_a_policy_without_its_calibration_is_trained_again(tmp_path):
+    records = RecordFile(tmp_path / "grades-post-training-x.jsonl")
+    short = replace(SMALL, n_steps=4, n_points=2, rounds=1)
+    whole = PostTrainingResult.of(short, run_post_training(short, records=records))
+    older = RecordFile(tmp_path / "grades-post-training-older.jsonl")
+    older.append_all(record for record in records.read() if record["kind"] != "calibration")
+    again = PostTrainingResult.of(short, run_post_training(short, records=older))
+    assert everything(again) == everything(whole) == everything(read_post_training(older))
+
+
+def test_the_small_network_as_a_base(tmp_path):
+    settings = replace(
+        SMALL, learner="qwen", n_samples=300, n_steps=20, n_points=2, rounds=1,
+        qwen=FactsQwenSettings(hidden_size=32, n_layers=1, n_heads=2, epochs=2),
+    )  # fmt: skip
+    records = RecordFile(tmp_path / "grades-post-training-x.jsonl")
+    steps = run_post_training(settings, records=records)
+    assert next(steps) == BaseEpoch(0, 0, 2)
+    steps.close()  # stopped in training: nothing is left but the settings
+    assert [record["kind"] for record in records.read()] == ["settings"]
+    found = list(run_post_training(settings, records=records))
+    assert [point.epoch for point in found if isinstance(point, BaseEpoch)] == [0, 1, 2]
+    facts, counts = draw_facts(settings.world, settings.n_samples, 0)
+    trained = list(train_facts_qwen(facts, counts, settings.qwen, seed=0))[-1].learned
+    policy, halves = prepared(settings)
+    assert (policy.learned.probability == trained.probability).all()
+    base = PostTrainingResult.of(settings, found).finished(BASE, 0.0)[0]
+    assert base.wrong == policy.behaviour(np.zeros(4), 0.0, halves[HELD_OUT]).wrong
+    assert not [
+        point for point in run_post_training(settings, records=records) if isinstance(point, BaseEpoch)
+    ]
+    assert read_post_training(records).settings == settings
+
+
+def test_calibration_against_every_answer_one_by_one():
+    policy, halves = prepared(SMALL)
+    theta, weights = np.array([0.3, -0.4, 0.5, 0.7]), halves[HELD_OUT]
+    found = policy_calibration(policy, theta, 0.5, weights, seed=0, name="x")
+    truth, answers, idk = policy.learned.truth, policy.answers(theta), policy.abstention(theta, 0.5)
+    bins = [[0.0, 0.0, 0.0] for _ in range(10)]
+    brier = loss = 0.0
+    for c, weight in enumerate(weights):
+        for r, p in enumerate(answers[c]):
+            given = weight * (1 - idk[c]) * p * truth.n_members[c, r]
+            is_right = float(truth.is_valid[c, r])
+            if not given:
+                continue
+            own = bins[min(int(10 * p), 9)]
+            for place, value in enumerate((given, given * p, given * is_right)):
+                own[place] += value
+            brier += given * (p - is_right) ** 2
+            surprise = p if is_right else 1 - p
+            loss += given * -np.log(np.clip(surprise, np.finfo(float).eps, 1))
+    total = sum(given for given, _, _ in bins)
+    assert found.accuracy == pytest.approx(sum(right for *_, right in bins) / total)
+    assert found.confidence == pytest.approx(sum(sure for _, sure, _ in bins) / total)
+    assert found.ece == pytest.approx(sum(abs(right - sure) for _, sure, right in bins) / total)
+    shown = [(given, sure, right) for given, sure, right in bins if given >= SMALLEST_SHARE * total]
+    assert found.mce == pytest.approx(max(abs(right - sure) / given for given, sure, right in shown))
+    assert (found.brier, found.log_loss) == (
+        pytest.approx(brier / total),
+        pytest.approx(loss / total, rel=1e-6),
+    )
+    for place, (given, sure, right) in enumerate(bins):
+        assert found.bin_share[place] == pytest.approx(given / total)
+        if (given, sure, right) in shown:
+            assert found.bin_confidence[place] == pytest.approx(sure / given)
+            assert found.bin_accuracy[place] == pytest.approx(right / given)
+        else:
+            assert found.bin_accuracy[place] is None
+
+
+def test_a_policy_that_never_answers_has_no_calibration():
+    policy, halves = prepared(SMALL)
+    found = policy_calibration(policy, np.array([400.0, 0, 0, 0]), 0.0, halves[HELD_OUT], seed=0, name="x")
+    assert (found.ece, found.brier, found.accuracy) == (None, None, None)
+    assert set(found.bin_accuracy) == {None}
+
+
+def test_binary_grading_makes_it_surer_than_it_is_right(finished):
+    rows = policy_calibrations(finished)
+    base, binary = calibration_of(rows, BASE, 0.0), calibration_of(rows, BINARY, 0.0)
+    assert base is not None
+    assert binary is not None
+    assert binary.ece.mean > base.ece.mean + 0.1
+    assert binary.confidence.mean > binary.accuracy.mean + 0.1
+    assert (base.ece_change.mean, base.ece_change_p) == (None, None)
+    assert binary.ece_change.n == 2
+    # the told policy at every measured target, the others at their own, the base once
+    assert [(row.policy, row.target) for row in rows] == [
+        (BASE, 0.0), (BINARY, 0.0), ("target 0.5", 0.5), ("target 0.9", 0.9),
+        *((STATED, target) for target in (0.0, 0.5, 0.75, 0.9)),
+    ]  # fmt: skip
+    tested = [row.ece_change_p for row in rows if row.ece_change_p is not None]
+    assert len(tested) == len(rows) - 1
+    found = result_json(finished)
+    assert len(found["calibration"]) == len(rows)
+    assert found["n_worlds"] == 2
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "word"),
+    [
+        ([0.8, 0.81, 0.82], KEPT), ([0.6, 0.61, 0.62], BROKEN), ([0.7, 0.75, 0.8], UNDECIDED), ([0.9], UNDECIDED),
+        ([None, None], SILENT),
+    ],
+)  # fmt: skip
+def test_a_word_is_kept_by_the_interval_and_silence_keeps_none(finished, accuracies, word):
+    row = row_of(policy_table(finished), STATED, 0.75)
+    assert row is not None
+    assert replace(row, accuracy=over_worlds(accuracies, within=SHARE)).word == word
 
 
 @pytest.mark.parametrize(
@@ -179,6 +325,8 @@ def test_more_rounds_may_be_added_but_nothing_else_changed(tmp_path):
     [
         ({"learner": "oracle"}, "base learner among crowded, memoriser"),
         ({"targets": (1.0,)}, "confidence target"),
+        ({"targets": (0.5, 0.9, 0.5)}, "every one of the targets once, got 0.5, 0.9, 0.5"),
+        ({"audited_targets": (0.5, 0.5)}, "every one of the audited_targets once"),
         ({"n_steps": 0}, "n_steps"),
         ({"step_size": 0.0}, "step_size above 0"),
         ({"world": WorldSettings(n_prompts=1)}, "at least two prompts"),
@@ -197,8 +345,7 @@ def test_records_of_something_else_are_refused(tmp_path):
 
 
 def test_the_interval_of_a_share_stays_a_share():
-    found = over_worlds([0.0, 0.1, None], is_share=True)
-    assert (found.mean, found.n) == (0.05, 2)
-    assert found.interval is not None
-    assert (found.interval.low, found.interval.high <= 1) == (0.0, True)
+    found = over_worlds([0.0, 0.1, None], within=SHARE)
+    assert (found.mean, found.n, found.n_missing) == (0.05, 2, 1)
+    assert (found.low, found.high <= 1) == (0.0, True)
     assert over_worlds([None]).mean is None

@@ -10,10 +10,10 @@ from hallulab.engine.presets import load_preset
 from hallulab.engine.word_likelihoods import log_likelihoods
 from hallulab.engine.words import GenerationSettings, generate_answers
 from hallulab.errors import RefusedInputError
+from hallulab.experiments.checkpoint_log import AskedModel
 from hallulab.experiments.stated_targets import (
     CONTROL,
     PLAIN,
-    AnsweringModel,
     StatedTargetsResult,
     StatedTargetsSettings,
     TargetAnswer,
@@ -120,7 +120,7 @@ def made_up(behaviour):
                 TargetAnswer("base", kind.name, question.id, texts[how](question), confidence, True)
             )
     return StatedTargetsResult(
-        settings, questions, (AnsweringModel("base", "hand-made", ""),), tuple(answers), {}
+        settings, questions, (AskedModel("base", "hand-made", ""),), tuple(answers), {}
     )
 
 

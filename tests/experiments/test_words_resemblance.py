@@ -12,18 +12,18 @@ from hallulab.engine.core import Engine
 from hallulab.engine.presets import load_preset
 from hallulab.engine.words import GenerationSettings, generate_answers
 from hallulab.errors import RefusedInputError
-from hallulab.experiments import words_resemblance
 from hallulab.experiments.words_resemblance import (
     answer_seed,
-    length_alone,
-    null_questions,
+    null_strangers,
     read_words_resemblance,
     records_path,
+    records_paths,
     run_words_resemblance,
 )
 from hallulab.experiments.words_resemblance_run import WordsResemblanceSettings
+from hallulab.experiments.workers import Workers, process_path
 from hallulab.records import RecordFile
-from hallulab.scoring.resemblance import closest_ratio
+from hallulab.scoring.grades import says_nothing
 
 SETTINGS = WordsResemblanceSettings(max_new_tokens=10, n_others=2, n_seeds=2, batch_size=3)
 NAMES = ("base", "epoch-2", "epoch-10")
@@ -85,7 +85,7 @@ def test_every_checkpoint_answers_every_question_with_every_seed(result, questio
 def test_an_answer_is_that_of_its_seed_and_scored_as_by_difflib(engine, questions, variant):
     settings = replace(SETTINGS, variant=variant, checkpoints=("epoch-2",), n_seeds=1)
     result, _ = finish(run_words_resemblance(engine, settings, questions))
-    others = null_questions(questions, settings)
+    strangers = null_strangers(questions, settings)
     for place, found in enumerate(sorted(result.answers, key=lambda a: a.question_id)):
         question = questions[place]
         drawn = GenerationSettings(10, 0.7, 0.9)
@@ -100,21 +100,22 @@ def test_an_answer_is_that_of_its_seed_and_scored_as_by_difflib(engine, question
             assert found.text == answer.text
         else:
             assert found.text == (question.question + "".join(answer.token_texts)).strip()
-        if not found.text:
+        if says_nothing(found.text):
             assert (found.grade, found.resemblance) == ("empty", None)
             continue
         assert found.resemblance is not None
         assert found.resemblance.incorrect == slow(found.text, question.incorrect_answers)
         assert found.resemblance.correct == slow(found.text, question.correct_answers)
-        null = np.mean([slow(found.text, other.incorrect_answers) for other in others[place]])
+        null = np.mean([slow(found.text, other.incorrect_answers) for other in strangers[place].incorrect])
         assert found.resemblance.null_incorrect == pytest.approx(null)
 
 
 def test_base_and_tuned_draw_with_the_same_seeds_and_strangers(questions):
     assert answer_seed(0, questions[0]) == answer_seed(0, replace(questions[0], id="other"))
     assert len({answer_seed(s, q) for s in (0, 1) for q in questions}) == 14
-    others = null_questions(questions, SETTINGS)
-    assert all(question not in lent for question, lent in zip(questions, others, strict=True))
+    strangers = null_strangers(questions, SETTINGS)
+    for question, others in zip(questions, strangers, strict=True):
+        assert question not in (*others.incorrect, *others.correct)
 
 
 def test_a_killed_run_goes_on_and_ends_like_an_unbroken_one(engine, questions, result, tmp_path):
@@ -140,9 +141,60 @@ def test_a_killed_run_goes_on_and_ends_like_an_unbroken_one(engine, questions, r
 def test_rounds_and_checkpoints_can_be_added(engine, questions, result, tmp_path):
     records = RecordFile(tmp_path / "run.jsonl")
     little = replace(SETTINGS, checkpoints=("epoch-2",), n_seeds=1, batch_size=None)
-    finish(run_words_resemblance(engine, little, questions, records=records))
-    assert finish(run_words_resemblance(engine, SETTINGS, questions, records=records))[0] == result
-    assert len(finish(run_words_resemblance(engine, little, questions, records=records))[0].answers) == 7
+    first, _ = finish(run_words_resemblance(engine, little, questions, records=records))
+    assert (first.settings.n_seeds, len(first.answers)) == (1, 7)
+    assert read_words_resemblance(records) == first
+    grown, new = finish(run_words_resemblance(engine, SETTINGS, questions, records=records))
+    assert (grown, len(new)) == (result, 42 - 7)
+    # what was asked for later is read as well, in the order of an unbroken run
+    assert read_words_resemblance(records) == result
+    # and asking for less again drops nothing
+    again, new = finish(run_words_resemblance(engine, little, questions, records=records))
+    assert (again, new) == (result, [])
+    assert read_words_resemblance(records) == result
+
+
+def test_a_checkpoint_named_twice_is_asked_once(engine, questions):
+    twice = replace(SETTINGS, checkpoints=("base", "base"), n_seeds=1)
+    found, new = finish(run_words_resemblance(engine, twice, questions))
+    assert (len(new), [model.checkpoint for model in found.models]) == (7, ["base"])
+
+
+def test_the_controls_are_recorded_for_every_text_that_was_scored(result, questions):
+    scored = {(a.question_id, a.n_characters) for a in result.answers if a.resemblance is not None}
+    listed = {(one.question_id, len(one.text)) for one in result.listed}
+    assert [(one.question_id, one.n_characters) for one in result.twins] == sorted(scored | listed)
+    assert all(len(one.scores) == SETTINGS.n_twins for one in result.twins)
+    assert [(one.question_id, one.answer) for one in result.listed] == sorted(
+        (q.id, answer) for q in questions for answer in q.incorrect_answers
+    )
+    assert all(one.resemblance.incorrect == 1.0 for one in result.listed)  # it is its own reference
+
+
+def test_listed_answers_are_scored_behind_the_question_where_answers_are(engine, questions):
+    settings = replace(SETTINGS, checkpoints=("base",), n_seeds=1, variant="paper_code")
+    found, _ = finish(run_words_resemblance(engine, settings, questions))
+    one = next(one for one in found.listed if one.answer == "No cat")
+    assert one.text == "What of the cat? No cat"
+    assert one.resemblance.incorrect == slow(one.text, questions[0].incorrect_answers)
+
+
+def test_processes_share_the_work_and_merge_to_the_table_of_one(engine, questions, result, tmp_path):
+    records = RecordFile(tmp_path / "run.jsonl")
+    # two processes cannot hold one engine at once: here they take turns, each with its part of what is still missing
+    for index in (0, 1) * 8:
+        steps = run_words_resemblance(engine, SETTINGS, questions, records=records, workers=Workers(index, 2))
+        for _ in steps:
+            pass
+    assert process_path(records.path, 1).is_file()
+    assert records_paths(tmp_path) == []  # other names are other experiments'
+    answers = [
+        sum(record["kind"] == "answer" for record in RecordFile(process_path(records.path, index)).read())
+        for index in (0, 1)
+    ]
+    assert sum(answers) == 42
+    assert min(answers) > 0
+    assert read_words_resemblance(records) == result
 
 
 def test_another_run_s_records_are_refused(engine, questions, tmp_path):
@@ -171,8 +223,12 @@ def test_records_of_another_version_are_refused(tmp_path):
         RefusedInputError, match="expected a resemblance run in .*, found none: make one with"
     ):
         read_words_resemblance(records)
-    records.append({"kind": "settings", "settings": {"checkpoints": [], "speed": 3}, "questions": {}})
-    with pytest.raises(RefusedInputError, match="expected the settings of a resemblance run of this version"):
+    header = {"kind": "settings", "settings": {"checkpoints": [], "speed": 3}, "questions": {}}
+    records.append(header | {"version": 2})
+    with pytest.raises(RefusedInputError, match=r"settings of a resemblance run of this version, .*speed"):
+        read_words_resemblance(records)
+    records.append(header)  # of the first version, whose nulls and twins were other ones
+    with pytest.raises(RefusedInputError, match=r"settings of a resemblance run of this version, .*version"):
         read_words_resemblance(records)
 
 
@@ -180,18 +236,23 @@ def test_what_cannot_be_run_is_refused_before_anything_is_written(engine, questi
     records = RecordFile(tmp_path / "run.jsonl")
     cases = [
         (replace(SETTINGS, checkpoints=("epoch-3",)), questions, "unknown checkpoint 'epoch-3'"),
-        (SETTINGS, questions[:2], "other questions for each of 2, got 2"),
-        (SETTINGS, (), "other questions for each of 0"),
+        (SETTINGS, questions[:2], "expected at least 3 questions .* got 2 and 2: ask more questions"),
+        (SETTINGS, (), "expected at least 3 questions .* got 0 and 2"),
         (
             SETTINGS,
-            (replace(questions[0], question="word " * 300), *questions[1:]),
-            "the question is .* tokens long",
+            (*questions[1:], replace(questions[0], question="word " * 300)),
+            "q0 of here: the question is .* tokens long",
+        ),
+        (
+            SETTINGS,
+            (*questions[1:], replace(questions[0], question="What of <|end|>?")),
+            "q0 of here: expected plain text",
         ),
     ]
     for settings, asked, words in cases:
         with pytest.raises(RefusedInputError, match=words):
             finish(run_words_resemblance(engine, settings, asked, records=records))
-    assert not any(record["kind"] == "answer" for record in records.read())
+    assert not records.path.exists()
 
 
 @pytest.mark.parametrize(
@@ -217,20 +278,9 @@ def test_fewer_questions_are_spread_over_the_set(engine, questions):
     assert sorted(answer.question_id for answer in result.answers) == ["q0", "q2", "q4"]
 
 
-def test_the_curve_of_length_alone_is_that_of_cut_texts(questions, monkeypatch):
-    monkeypatch.setattr(words_resemblance, "FILLER_LENGTHS", (0, 5, 40))
-    short, long = length_alone(questions, SETTINGS)
-    assert 4 <= short.n_characters <= 5
-    assert 39 <= long.n_characters <= 40
-    assert short.n == 7
-    with_prompt = length_alone(questions, replace(SETTINGS, variant="paper_code"))
-    echo = np.mean([closest_ratio(q.question, q.incorrect_answers) for q in questions])
-    assert with_prompt[0].incorrect == pytest.approx(echo)  # the question alone, nothing answered
-    assert with_prompt[0].n_characters == np.mean([len(q.question) for q in questions])
-    assert length_alone(questions, SETTINGS) == [short, long]
-
-
 def test_files_are_named_after_what_is_in_them(tmp_path):
     path = records_path(tmp_path, WordsResemblanceSettings(variant="paper_code"), "truthfulqa")
     assert path.name == "words-resemblance-truthfulqa-paper_code.jsonl"
-    assert path.match(words_resemblance.RECORDS_PATTERN)
+    for one in (path, process_path(path, 1)):
+        one.touch()
+    assert records_paths(tmp_path) == [path]

@@ -17,7 +17,6 @@ from hallulab.experiments.words_verdicts import (
     chosen_questions,
     read_words_verdicts,
     run_words_verdicts,
-    training_loss,
 )
 from hallulab.experiments.words_verdicts_answers import TESTS_OF_KNOWN, item_seeds
 from hallulab.experiments.words_verdicts_run import (
@@ -29,6 +28,7 @@ from hallulab.experiments.words_verdicts_run import (
 )
 from hallulab.records import RecordFile
 from hallulab.scoring.words_frame import WordsFrameSettings, answer_log_densities, build_words_frame
+from hallulab.theory.intervals import wilson_interval
 from tests.hand_made_verdicts import frame, judged
 
 QUICK = WordsVerdictsSettings(
@@ -163,7 +163,7 @@ def test_a_killed_run_goes_on_where_it_stopped(
         assert {a.question: a.texts for a in again.from_source(source)} == {
             a.question: a.texts for a in theirs
         }
-    assert read_words_verdicts(records) == replace(again, settings=replace(settings, checkpoints=()))
+    assert read_words_verdicts(records) == again
 
 
 def test_checkpoints_can_be_added_to_a_run(engine: Engine, finished, tmp_path: Path, generated: list[str]):
@@ -172,9 +172,10 @@ def test_checkpoints_can_be_added_to_a_run(engine: Engine, finished, tmp_path: P
     copied.path.write_bytes(records.path.read_bytes())
     grown = run(engine, replace(QUICK, checkpoints=("base", "seed2-epoch2")), copied)
     assert set(generated) == {"checkpoint_answers"}
-    assert [record.checkpoint for record in grown.checkpoints] == ["base", "seed2-epoch2"]
-    assert not grown.from_source("seed1-epoch4")
-    assert len(read_words_verdicts(copied).checkpoints) == 3
+    # what was measured before stays part of the run
+    assert [record.checkpoint for record in grown.checkpoints] == ["base", "seed1-epoch4", "seed2-epoch2"]
+    assert all(grown.from_source(one.checkpoint) for one in grown.checkpoints)
+    assert read_words_verdicts(copied) == grown
 
 
 def test_other_settings_or_other_weights_are_refused(engine: Engine, finished, tmp_path: Path):
@@ -236,15 +237,13 @@ def test_records_come_back_as_they_were():
         from_record({key: value for key, value in to_record(frame("q")).items() if key != "weights"})
 
 
-def test_the_training_loss_is_the_last_one_recorded(tmp_path: Path):
-    assert training_loss(str(tmp_path)) is None
-    (tmp_path / "losses.jsonl").write_text('{"step": 1, "loss": 2.0}\n{"step": 2, "loss": 0.5}\n')
-    assert training_loss(str(tmp_path)) == 0.5
-    assert training_loss("someone/an-adapter-on-the-hub") is None
-
-
-def test_a_rate_of_nothing_has_no_value():
+def test_a_rate_counts_answers_and_its_interval_counts_questions():
     assert rate([]).value is None
-    found = rate([True, False, False, False])
+    found = rate([np.array([True]), np.array([False]), np.array([False]), np.array([False])])
     assert (found.n_true, found.n, found.value) == (1, 4, 0.25)
-    assert found.interval.low < 0.25 < found.interval.high
+    alone = wilson_interval(1, 4)
+    assert (found.interval.low, found.interval.high) == pytest.approx((alone.low, alone.high))
+    # eight answers to each question, all alike: no more is known than from one
+    again = rate([np.full(8, flag) for flag in (True, False, False, False)])
+    assert (again.n_true, again.n) == (8, 32)
+    assert (again.interval.low, again.interval.high) == pytest.approx((alone.low, alone.high))

@@ -68,7 +68,6 @@ def test_a_checkpoint_without_answers_has_no_rate_and_no_interval():
     (base,) = summary_of([frame("q1", reason="no verdict")], [], [("base", None)]).checkpoints
     assert base.hallucination_rate.value is None
     assert base.hallucination_rate.interval is None
-    assert base.over_questions is None
 
 
 def test_more_than_base_pairs_questions():

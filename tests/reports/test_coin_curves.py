@@ -1,6 +1,13 @@
 import pytest
 
-from hallulab.reports.coin_curves import LABEL_GAP_PX, ExactLine, Panel, loss_panel, share_panel
+from hallulab.reports.coin_curves import (
+    CANNOT_HAPPEN,
+    LABEL_GAP_PX,
+    ExactLine,
+    Panel,
+    loss_panel,
+    share_panel,
+)
 from tests.hand_made_coins import finished, point, run
 
 HEIGHT_PX = 100.0
@@ -57,8 +64,23 @@ def test_the_exact_value_belongs_to_the_objective():
 
 
 def test_the_loss_of_the_untrained_network_does_not_squash_the_rest():
-    points = [point(0, 0, validation_loss=50.0), *(point(0, epoch) for epoch in range(1, 5))]
-    assert loss_panel(run(points)).y_range == (0, pytest.approx(1.25 * 0.5))
+    points = [point(0, 0, expected_loss=50.0), *(point(0, epoch) for epoch in range(1, 5))]
+    assert loss_panel(run(points)).y_range == (0, pytest.approx(1.25 * 0.4))
+
+
+def test_every_objective_has_its_least_possible_loss():
+    (line,) = loss_panel(run()).lines
+    assert (line.name, line.value) == ("least possible", 0.3125)
+    (line,) = loss_panel(run(objective="cross_entropy")).lines
+    assert line.label == "least possible 0.781"  # the mean entropy of the six draws
+
+
+def test_the_output_before_rounding_is_drawn_where_it_is_no_count():
+    def names(objective):
+        return [curve.name for curve in share_panel(run(objective=objective)).curves]
+
+    assert names("squared_error")[-1] == names("modal")[-1] == CANNOT_HAPPEN
+    assert CANNOT_HAPPEN not in names("cross_entropy")  # which answers with a count
 
 
 def test_many_rounds_are_not_drawn_one_by_one():

@@ -7,7 +7,7 @@ from tests.hand_made_coins import point, run
 
 RESULTS = [
     run([point(0, 0), point(0, 1.5)]),
-    run([point(7, 1, hallucination_interval=None, hallucination_rate=None, squared_error=float("nan"))],
+    run([point(7, 1, held_out_hallucination_interval=None, hallucination_rate=None, squared_error=float("nan"))],
         coins_per_draw=3, objective="modal", delta=None),
 ]  # fmt: skip
 
@@ -28,13 +28,14 @@ def test_every_point_is_one_line_with_the_settings_that_repeat_it():
 def test_what_is_missing_is_empty_and_never_zero():
     assert rows()[0]["train_loss"] == ""
     assert rows()[1]["train_loss"] == "0.4"
-    missing = ("delta", "hallucination_rate", "squared_error", "hallucination_interval_low")
+    missing = ("delta", "hallucination_rate", "squared_error", "held_out_hallucination_interval_low")
     assert [rows()[2][name] for name in missing] == [""] * 4
 
 
 def test_intervals_are_two_columns():
     first = rows()[0]
-    assert (first["hallucination_interval_low"], first["hallucination_interval_high"]) == ("0.05", "0.2")
+    assert [first[f"held_out_hallucination_interval_{end}"] for end in ("low", "high")] == ["0.05", "0.2"]
+    assert first["hallucination_interval_low"] == ""  # all draws were scored
 
 
 def test_json_lines_hold_the_same_with_null():

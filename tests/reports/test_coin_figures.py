@@ -5,7 +5,8 @@ from hallulab.errors import RefusedInputError
 from hallulab.experiments.coin_summary import summary_table
 from hallulab.reports.coin_figures import comparison_figure, pmf_figure, training_figure
 from hallulab.reports.figures import INSIDE, OUTSIDE
-from hallulab.scoring.coins import CoinRule, coin_pmf, judge_estimators
+from hallulab.scoring.coin_rule import CoinRule
+from hallulab.scoring.coins import coin_pmf, judge_estimators
 from tests.hand_made_coins import finished, point, run
 
 LABELS = [0, 3]  # p = 1/4 and 1: pmf 0, 3/4, 1/4
@@ -53,44 +54,51 @@ def test_flips_are_drawn_as_shares():
     assert not [t for t in pmf_of(0.3, flipped=[0, 0, 0]).data if "flips" in t.name]
 
 
-def test_the_network_has_its_own_line():
-    line = trace(pmf_of(0.3, network_answer=1.5), "network")
-    assert list(line.x) == [1.5, 1.5]
-    assert line.line.dash != trace(pmf_of(0.3), "average").line.dash
+def test_networks_have_their_own_lines_and_one_tag():
+    figure = pmf_of(0.3, network_answers=[1.5, 1.62])
+    lines = traces(figure, "2 networks")
+    assert [list(line.x) for line in lines] == [[1.5, 1.5], [1.62, 1.62]]
+    assert [line.showlegend for line in lines] == [True, False]
+    assert lines[0].line.dash != trace(pmf_of(0.3), "average").line.dash
+    assert "<b>2 networks 1.50 to 1.62</b>" in labels(figure)
+    assert "<b>network 1.50</b>" in labels(pmf_of(0.3, network_answers=[1.5]))
 
 
 def test_a_network_answer_far_off_is_drawn_at_the_edge_with_its_value_on_hover():
-    figure = pmf_of(0.3, network_answer=40.0)
+    figure = pmf_of(0.3, network_answers=[40.0])
     line = trace(figure, "network")
     assert list(line.x) == [2.5, 2.5]
     assert line.x[0] < figure.layout.xaxis.range[1]
     assert "40 heads" in line.hovertemplate
 
 
-@pytest.mark.parametrize("answer", [None, float("nan")])
-def test_no_network_answer_no_line(answer):
-    assert not traces(pmf_of(0.3, network_answer=answer), "network")
+@pytest.mark.parametrize("answers", [[], [float("nan")]])
+def test_no_network_answer_no_line(answers):
+    assert not traces(pmf_of(0.3, network_answers=answers), "network")
 
 
 def test_the_mean_over_rounds_has_a_band_and_its_rounds_behind_it():
-    figure = training_figure([finished(2)])
-    # rounds answer right with 0.60 and 0.58: mean 0.59, Student's t with one degree of freedom is 12.706
+    figure = training_figure([finished(3)])
+    # rounds answer right with 0.60, 0.58 and 0.56: mean 0.58, standard error 0.02 / √3; t with two degrees is 4.303
     mean = trace(figure, "P(answer is right)")
-    np.testing.assert_allclose(mean.y, 0.59)
+    np.testing.assert_allclose(mean.y, 0.58)
     (band,) = traces(figure, "P(answer is right), 95 %")
-    assert (band.y.max() - band.y.min()) / 2 == pytest.approx(12.706 * 0.02 / 2, rel=1e-3)
-    assert [t.y[0] for t in traces(figure, "P(answer is right), seed")] == [0.6, 0.58]
+    assert (band.y.max() - band.y.min()) / 2 == pytest.approx(4.303 * 0.02 / 3**0.5, rel=1e-3)
+    rounds = [t.y[0] for t in traces(figure, "P(answer is right), seed")]
+    assert rounds == pytest.approx([0.6, 0.58, 0.56])
 
 
 def test_one_round_has_no_band_and_nothing_behind_it():
     names = {t.name for t in training_figure([finished(1)]).data}
-    assert names == {"training", "held out", "P(answer is right)", "hallucination rate"}
+    assert names == {
+        "training", "expected, exactly", "P(answer is right)", "hallucination rate", "unrounded: cannot happen",
+    }  # fmt: skip
 
 
 def test_the_mean_ends_where_the_slowest_round_is():
     figure = training_figure([run([point(0, 0), point(0, 1), point(0, 2), point(1, 0), point(1, 1)])])
-    assert list(trace(figure, "held out").x) == [0, 1]
-    assert [list(t.x) for t in traces(figure, "held out, seed")] == [[0, 1, 2], [0, 1]]
+    assert list(trace(figure, "expected, exactly").x) == [0, 1]
+    assert [list(t.x) for t in traces(figure, "expected, exactly, seed")] == [[0, 1, 2], [0, 1]]
 
 
 def test_a_run_without_points_shows_the_exact_values_alone():
@@ -108,13 +116,13 @@ def test_paper_code_shows_both_laws():
     np.testing.assert_allclose(trace(figure, "by the public code's law").y, 0.2)
     np.testing.assert_allclose(trace(figure, "P(answer is right)").y, 0.59)
     values = [shape.y0 for shape in figure.layout.shapes][1:]
-    assert values == pytest.approx([0.6042, 0.5, 0.2396, 0.1667], abs=5e-5)
-    assert "exact, by the public code's law 0.240" in labels(figure)
+    assert values == pytest.approx([0.6042, 0.4635, 0.1979, 0.25], abs=5e-5)
+    assert "exact, by the public code's law 0.198" in labels(figure)
 
 
 def test_a_missing_measurement_is_a_gap_in_the_curve_and_in_the_band():
     points = [point(seed, epoch, hallucination_rate=None if epoch == 1 else 0.1 * seed)
-              for seed in (0, 1) for epoch in range(4)]  # fmt: skip
+              for seed in (0, 1, 2) for epoch in range(4)]  # fmt: skip
     figure = training_figure([run(points)])
     assert np.isnan(trace(figure, "hallucination rate").y[1])
     bands = [sorted(set(t.x)) for t in traces(figure, "hallucination rate, 95 %")]
@@ -128,19 +136,15 @@ def test_every_run_has_its_column_and_one_entry_in_the_legend():
     assert "least possible 0.486" in labels(figure)
 
 
-def test_only_squared_error_has_a_least_possible_loss():
-    assert not [text for text in labels(training_figure([finished(2, objective="modal")])) if "least" in text]
-
-
 def test_objectives_are_compared_in_hallucination_and_accuracy():
-    rows = summary_table([finished(2), finished(2, objective="cross_entropy")])
+    rows = summary_table([finished(3), finished(3, objective="cross_entropy")])
     figure = comparison_figure(rows)
     networks = [t for t in figure.data if t.name == "network"]
     assert [panel.text.split(" (")[0] for panel in figure.layout.annotations] == [
         "hallucination rate", "P(answer is right)", "squared error",
     ]  # fmt: skip
-    assert list(networks[1].x) == pytest.approx([0.59] * 4)
-    assert networks[1].error_x.array[0] == pytest.approx(12.706 * 0.01, rel=1e-3)
+    assert list(networks[1].x) == pytest.approx([0.58] * 4)
+    assert networks[1].error_x.array[0] == pytest.approx(4.303 * 0.02 / 3**0.5, rel=1e-3)
     ways = ["squared error", "cross-entropy: mode", "cross-entropy: mean", "cross-entropy: sample"]
     assert list(figure.layout.yaxis.ticktext) == ways
     exact = next(t for t in figure.data if t.name == "exact")

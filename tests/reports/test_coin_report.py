@@ -1,31 +1,18 @@
 import csv
 import hashlib
-from dataclasses import asdict
 from html import unescape
 from xml.etree import ElementTree
 
 import pytest
 
 from hallulab.errors import RefusedInputError
-from hallulab.experiments.coins import read_runs, records_path
+from hallulab.experiments.coin_records import read_runs
 from hallulab.records import RecordFile
 from hallulab.reports.coin_report import coin_page, write_coin_report
-from tests.hand_made_coins import finished, point, run
+from hallulab.scoring.coin_rule import CoinRule
+from tests.hand_made_coins import finished, measured, point, record, run
 
-
-def record(folder, *results, versions=None):
-    """The runs as `coins --out` leaves them."""
-    for result in results:
-        records = RecordFile(records_path(folder, result.settings))
-        records.append(
-            {
-                "kind": "settings",
-                "settings": asdict(result.settings),
-                "versions": versions or {"numpy": "9.8.7"},
-            }
-        )
-        for measured in result.points:
-            records.append({"kind": "point"} | asdict(measured))
+NBSP = "\N{NO-BREAK SPACE}"
 
 
 def tables(results):
@@ -35,19 +22,30 @@ def tables(results):
 
 
 def test_the_page_is_drawn_from_the_records_alone(tmp_path):
-    record(tmp_path, finished(2))
+    record(tmp_path, measured())
     report = write_coin_report(tmp_path)
     assert report.path == tmp_path / "report.html"
     html = unescape(report.path.read_text(encoding="utf-8")).replace("\N{NO-BREAK SPACE}", " ")
     (records,) = tmp_path.glob("*.jsonl")
     assert hashlib.sha256(records.read_bytes()).hexdigest() in html
-    assert "9.8.7" in html
-    assert "Its answer is right 59.0 % of the time" in html
+    assert "torch" in html
+    assert "Its answer is right 60.4 % of the time (all 3 rounds alike)" in html
     assert html.count("Figure 1.") == 1
 
 
+def test_another_line_decides_the_page_anew(tmp_path):
+    record(tmp_path, measured(coins_per_draw=3))
+    texts = [
+        unescape(write_coin_report(tmp_path, rule=rule).path.read_text(encoding="utf-8")).replace(NBSP, " ")
+        for rule in (None, CoinRule(delta=0.4))
+    ]
+    assert "0.0 % of its answers hallucinate" in texts[0]
+    assert "10.0 % of its answers hallucinate" in texts[1]
+    assert "at most δ = 0.4" in texts[1]
+
+
 def test_figures_and_points_lie_beside_the_page(tmp_path):
-    record(tmp_path / "run", finished(2))
+    record(tmp_path / "run", measured())
     report = write_coin_report(tmp_path / "run", tmp_path / "elsewhere" / "coins.html")
     png, svg = report.figures
     assert {path.parent for path in (report.path, png, svg, report.points)} == {tmp_path / "elsewhere"}
@@ -58,13 +56,17 @@ def test_figures_and_points_lie_beside_the_page(tmp_path):
 
 
 def test_the_same_records_give_the_same_page(tmp_path):
-    record(tmp_path, finished(2))
+    record(tmp_path, measured())
     first = write_coin_report(tmp_path).path.read_bytes()
     assert write_coin_report(tmp_path).path.read_bytes() == first
 
 
 def test_markup_in_the_records_is_shown_as_text(tmp_path):
-    record(tmp_path, finished(2), versions={"<script>alert(1)</script>": "<b>"})
+    record(tmp_path, measured())
+    (path,) = tmp_path.glob("*.jsonl")
+    header, *others = RecordFile(path).read()
+    path.unlink()
+    RecordFile(path).append_all([header | {"versions": {"<script>alert(1)</script>": "<b>"}}, *others])
     html = write_coin_report(tmp_path).path.read_text(encoding="utf-8")
     assert "<script>alert(1)" not in html
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
@@ -77,13 +79,13 @@ def test_begun_runs_alone_are_refused(tmp_path):
 
 
 def test_a_begun_run_beside_a_finished_one_is_shown(tmp_path):
-    record(tmp_path, finished(2), run(coins_per_draw=3))
+    record(tmp_path, measured(), run(coins_per_draw=3))
     html = write_coin_report(tmp_path).path.read_text(encoding="utf-8")
     assert "No epoch was finished in this run" in html
 
 
 def test_a_page_that_cannot_be_written_is_refused(tmp_path):
-    record(tmp_path, finished(2))
+    record(tmp_path, measured())
     (tmp_path / "file").write_text("mine")
     with pytest.raises(RefusedInputError, match="expected a report file that can be written"):
         write_coin_report(tmp_path, tmp_path / "file" / "report.html")
@@ -92,18 +94,35 @@ def test_a_page_that_cannot_be_written_is_refused(tmp_path):
 
 
 def test_networks_stand_beside_their_exact_values():
-    (row,) = tables([finished(2)])["Right answers, at the last epoch that all rounds reached"].rows
-    # P(right) 0.59 ± 0.127 over rounds; the rounded average has 0.6042 exactly, the best possible
-    assert list(row[:7]) == [
-        "N = 2 · squared error", "2", "4", "59.0 % [46.3 to 71.7 %]", "60.4 %", "−1.4", "60.4 %",
+    (row,) = tables([finished(3)])["Right answers, at the last epoch that all rounds reached"].rows
+    # P(right) 0.58 ± 4.303 · 0.02 / √3; the rounded average has 0.6042 exactly, the best possible
+    assert list(row) == [
+        "N = 2 · squared error", "3", "4", "58.0 % [53.0 to 63.0 %]", "60.4 %", f"−2.4{NBSP}points", "60.4 %",
     ]  # fmt: skip
+
+
+def test_the_output_before_rounding_has_a_table_of_its_own():
+    (row,) = tables([measured()])["Before any rounding"].rows
+    assert row[1:] == ("100.0 % [all 3 rounds alike]", "83.3 %", "83.3 % [all 3 rounds alike]", "83.3 %")
+
+
+def test_held_out_flips_are_told_apart_from_exact_numbers():
+    (row,) = tables([finished(3)])[
+        "The same networks on flips kept from training, as the paper scores them"
+    ].rows
+    assert (row[1], row[3]) == ("300", "61.0 % [all 3 rounds alike]")
+    assert row[6] == "7.9 to 15.0 %"  # Wilson's interval of 33 of 300
 
 
 def test_every_round_has_its_last_point():
     table = tables([run([point(0, 0), point(0, 1), point(1, 0)])])["Every round at its last scored epoch"]
     assert [row[1:3] for row in table.rows] == [("0", "1"), ("1", "0")]
     assert table.rows[1][3] == "–"
-    assert table.rows[0][7] == "5.0 to 20.0 %"
+    unfinished = tables([run([*(point(0, epoch) for epoch in range(5)), point(1, 2)])])
+    assert [row[1] for row in unfinished["Every round at its last scored epoch"].rows] == [
+        "0",
+        "1 (left out)",
+    ]
 
 
 def test_exact_values_are_given_once_for_each_n_and_rule():
@@ -114,29 +133,36 @@ def test_exact_values_are_given_once_for_each_n_and_rule():
     assert (rows["average, rounded up"], rows["most likely count"]) == ("0.5000", "0.6042")
 
 
-def test_comparisons_appear_only_where_there_is_something_to_compare():
+def test_a_sample_of_draws_is_never_called_exact():
+    found = tables([run(coins_per_draw=11)])
+    (title,) = [title for title in found if "values, N = 11" in title]
+    assert title.startswith("Estimated values")
+    assert "Estimated from 16,384 draws made at random" in found[title].note
+    assert all(" to " in cell for row in found[title].rows for cell in row[1:])
+
+
+def test_sections_appear_only_where_there_is_something_to_say():
     def titles(*results):
         return [section.title for section in coin_page(results, []).sections]
 
-    training, numbers = "Training: the loss falls, and the answers?", "All numbers"
-    objectives, variants = "Does another objective hallucinate less?", "Fixed against the public code"
-    assert titles(finished(2), finished(2, coins_per_draw=3)) == [training, numbers]
-    assert titles(finished(2), finished(2, objective="modal")) == [training, objectives, numbers]
-    assert titles(finished(2), finished(2, variant="paper_code")) == [training, variants, numbers]
-    assert titles(finished(2), finished(2, coins_per_draw=3, objective="modal")) == [training, numbers]
-
-
-def test_objectives_have_paired_differences_and_sources():
-    table = tables([finished(2), finished(2, objective="absolute_error")])["Objectives, N = 2"]
-    reference, other = table.rows
-    assert (reference[2], other[2]) == ("–", "0.0 % [0.0 to 0.0 %]")
-    assert "Koenker and Bassett" in table.note
+    training, claim, numbers = (
+        "Training: the loss falls, and the answers?",
+        "Does being right stand still while the loss falls?",
+        "All numbers",
+    )  # fmt: skip
+    objectives, variants = "Does another objective hallucinate less? N = 2", "Fixed against the public code"
+    assert titles(run()) == [training, numbers]
+    assert titles(finished(2), finished(2, coins_per_draw=3)) == [training, claim, numbers]
+    assert titles(measured(), measured(objective="modal")) == [training, claim, objectives, numbers]
+    assert titles(measured(), measured(variant="paper_code")) == [training, claim, variants, numbers]
+    assert titles(measured(), measured(coins_per_draw=3, objective="modal")) == [training, claim, numbers]
 
 
 def test_variants_have_both_laws():
     fixed, public = tables([finished(2), finished(2, variant="paper_code")])["Variants"].rows
     assert (fixed[0], public[0]) == ("N = 2 · squared error", "N = 2 · squared error (public code)")
     assert public[2].startswith("20.0 %")
+    assert (fixed[5], public[5]) == ("–", f"0.0{NBSP}points [all 2 rounds alike]")
 
 
 def test_settings_that_differ_are_listed():

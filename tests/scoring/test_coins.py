@@ -7,15 +7,14 @@ from scipy import stats
 
 from hallulab.data.coins import all_draws
 from hallulab.errors import RefusedInputError
+from hallulab.scoring.coin_rule import CoinRule
 from hallulab.scoring.coins import (
-    CoinRule,
     answer_probability,
     coin_pmf,
     judge_answers,
     judge_estimators,
     poisson_binomial_pmf,
     round_predictions,
-    score_answers,
 )
 
 
@@ -80,23 +79,6 @@ def test_rounding():
         round_predictions([1.0], "floor")  # type: ignore[arg-type]
 
 
-def test_scores_weigh_each_distinct_draw_by_its_count():
-    pmf = np.array([[0.5, 0.5], [0.1, 0.9], [0.3, 0.7]])
-    scores = score_answers(pmf, np.log([0.3, 0.3, 0.3]), [1, 0, math.nan], [3, 1, 6])
-    assert (scores.n, scores.n_missing) == (4, 6)
-    assert scores.conditional_probability == pytest.approx((3 * 0.5 + 0.1) / 4)
-    assert scores.hallucination_rate == 0.25
-    assert scores.hallucination_interval is not None
-    assert scores.hallucination_interval.low < 0.25 < scores.hallucination_interval.high
-
-
-def test_scores_of_nothing_but_missing_predictions_are_missing():
-    scores = score_answers([[0.5, 0.5]], [math.log(0.3)], [math.nan], [7])
-    assert (scores.n, scores.n_missing) == (0, 7)
-    assert scores.conditional_probability is None
-    assert scores.hallucination_rate is None
-
-
 def test_the_bayes_mean_of_a_quarter_and_a_sure_coin_never_comes_up():
     # p = 1/4 and 1: one head with 3/4, two with 1/4; the mean 1.25 is neither
     by_name = {e.name: e for e in judge_estimators([0, 3], 2, CoinRule(delta=0.3))}
@@ -129,14 +111,3 @@ def test_verdicts_by_mass_hold_at_least_that_mass():
 def test_verdict_names_what_decided():
     one, other = ([judge_answers(coin_pmf(labels, 2), [1], CoinRule())[0]] for labels in ([0, 1], [0, 2]))
     assert one[0].frame_hash != other[0].frame_hash
-
-
-@pytest.mark.parametrize("delta", [0, 1.5, -0.1, math.nan])
-def test_rule_refuses_a_delta_no_pmf_can_have(delta):
-    with pytest.raises(RefusedInputError, match=r"expected δ in \(0, 1\] for a pmf"):
-        CoinRule(delta=delta)
-
-
-def test_rule_refuses_a_mass_outside_0_1():
-    with pytest.raises(RefusedInputError, match="expected an HDR mass between 0 and 1"):
-        CoinRule(hdr_mass=1.0, delta=None)

@@ -3,7 +3,7 @@ import pytest
 from scipy import stats
 
 from hallulab.errors import RefusedInputError
-from hallulab.theory.correlation import spearman
+from hallulab.theory.correlation import mean_correlation, spearman
 
 
 def test_spearman_by_hand():
@@ -33,3 +33,32 @@ def test_refuses_what_is_not_paired():
         spearman([1, 2], [1, 2, 3])
     with pytest.raises(RefusedInputError, match="expected pairs without NaN"):
         spearman([1, 2, np.nan], [1, 2, 3])
+
+
+def test_the_mean_of_correlations_is_taken_on_fishers_scale():
+    found = mean_correlation([0.0, 0.5, 0.9], n_pairs=[20] * 3)
+    z = np.arctanh([0.0, 0.5, 0.9])
+    assert found.mean == pytest.approx(np.tanh(z.mean()))
+    half = 4.3027 * z.std(ddof=1) / np.sqrt(3)
+    assert (found.interval.low, found.interval.high) == pytest.approx(
+        (np.tanh(z.mean() - half), np.tanh(z.mean() + half)), abs=1e-5
+    )
+
+
+def test_a_mean_correlation_never_leaves_its_range():
+    found = mean_correlation([1.0, 0.9, -1.0], n_pairs=[3, 40, 5])
+    assert -1 < found.interval.low < found.mean < found.interval.high < 1
+    # ±1 of three pairs has no finite z: half a step of its ranks nearer to 0 it is 1 − 6 / (3 · 8) = 0.75
+    assert mean_correlation([1.0], n_pairs=[3]).mean == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize("correlations", [[0.3], [0.3, 0.4], [-0.38, -0.38, -0.38]])
+def test_few_or_equal_correlations_have_no_interval(correlations):
+    assert mean_correlation(correlations, n_pairs=[20] * len(correlations)).interval is None
+    assert mean_correlation([], n_pairs=[]) is None
+
+
+def test_refuses_what_is_no_correlation():
+    for wrong, pairs in (([1.1], [5]), ([np.nan], [5]), ([0.5], [1]), ([0.5], [5, 5])):
+        with pytest.raises(RefusedInputError, match="expected correlations from −1 to 1"):
+            mean_correlation(wrong, n_pairs=pairs)

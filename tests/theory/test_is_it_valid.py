@@ -11,9 +11,9 @@ from hallulab.errors import RefusedInputError
 from hallulab.theory.is_it_valid import (
     AnswerWorld,
     best_threshold,
-    iiv_error,
     loss,
     loss_slope,
+    prompt_terms,
     reduction,
     rescaled_loss,
     sharp_reduction,
@@ -256,9 +256,12 @@ def test_the_slope_exists_where_the_loss_is_infinite():
 def test_best_threshold_against_trying_all(seed):
     world, model = random_world(np.random.default_rng(seed))
     found = best_threshold(world, model)
-    tried = [iiv_error(world, model, t) for t in [0.0, *np.unique(model)]]
-    assert found.err_iiv == pytest.approx(min(tried))
-    assert iiv_error(world, model, found.threshold) == pytest.approx(found.err_iiv)
+
+    def misjudged(threshold: float) -> float:
+        return prompt_terms(world, model, threshold).err_iiv @ world.prompt_weights
+
+    assert found.err_iiv == pytest.approx(min(map(misjudged, [0.0, *np.unique(model)])))
+    assert misjudged(found.threshold) == pytest.approx(found.err_iiv)
     assert found.err_iiv <= reduction(world, model).err_iiv + 1e-12
 
 

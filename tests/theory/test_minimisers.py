@@ -5,7 +5,7 @@ import torch
 from hallulab.data.coins import all_draws
 from hallulab.experiments.coin_objectives import OBJECTIVES
 from hallulab.scoring.coins import coin_pmf
-from hallulab.theory.minimisers import likeliest_count, median_count, modal_prediction
+from hallulab.theory.minimisers import likeliest_count, median_count, modal_prediction, modal_risk
 
 
 def test_median_and_mode_by_hand():
@@ -61,3 +61,10 @@ def test_no_logits_cost_less_than_the_log_of_the_pmf():
 
     for _ in range(50):
         assert (risk(pmf) <= risk(rng.dirichlet(np.ones(4), size=len(pmf)))).all()
+
+
+def test_the_modal_risk_is_the_expected_loss_of_the_objective():
+    pmf, predictions = coin_pmf(all_draws(2), 2), np.linspace(-0.5, 2.5, 6)
+    losses = OBJECTIVES["modal"].losses(torch.from_numpy(predictions)[:, None], 2).numpy()
+    np.testing.assert_allclose(modal_risk(pmf, predictions), (pmf * losses).sum(axis=1))
+    assert (modal_risk(pmf, modal_prediction(pmf)) <= modal_risk(pmf, predictions) + 1e-12).all()

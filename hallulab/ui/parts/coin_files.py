@@ -6,10 +6,12 @@ from typing import Any
 import gradio as gr
 from gradio.processing_utils import save_bytes_to_cache
 
-from hallulab.experiments.coin_summary import CoinResult
+from hallulab.experiments.coin_result import CoinResult
 from hallulab.reports.coin_exports import points_csv, points_jsonl
-from hallulab.reports.static_figures import pmf_png, pmf_svg, training_png, training_svg
+from hallulab.reports.coin_stills import pmf_png, pmf_svg, training_png, training_svg
 from hallulab.ui.parts.coin_flips import CoinTally
+from hallulab.ui.parts.coin_line import line_rule
+from hallulab.ui.parts.coin_network import Results
 from hallulab.ui.parts.coin_play import pmf_file
 
 EXPORTS: dict[str, tuple[str, Callable[[list[CoinResult]], bytes | str]]] = {
@@ -36,19 +38,20 @@ PMF_EXPORTS: dict[str, tuple[str, Callable[..., bytes]]] = {
 """the same for the figure of the chosen coins"""
 
 
-def made_file(kind: str, folder: str, result: CoinResult | None) -> str | None:
-    """The path of a new file with this result, below `folder`; None without a result."""
-    if result is None:
+def made_file(kind: str, folder: str, results: Results, *line: Any) -> str | None:
+    """The path of a new file with these results, judged by the page's line, below `folder`; None without any."""
+    if not results:
         return None
     name, make = EXPORTS[kind]
-    made = make([result])
+    rule = line_rule(*line)
+    made = make([result.judged_by(rule) for result in results])
     return save_bytes_to_cache(made if isinstance(made, bytes) else made.encode(), name, folder)
 
 
-def made_pmf_file(kind: str, folder: str, tally: CoinTally | None, *chosen: Any) -> str:
+def made_pmf_file(kind: str, folder: str, tally: CoinTally | None, results: Results, *chosen: Any) -> str:
     """The path of a new file with the figure of the chosen coins, below `folder`."""
     name, draw_file = PMF_EXPORTS[kind]
-    return save_bytes_to_cache(pmf_file(draw_file, tally, *chosen), name, folder)
+    return save_bytes_to_cache(pmf_file(draw_file, tally, results, *chosen), name, folder)
 
 
 def exports_enabled(enabled: bool) -> tuple[Any, ...]:

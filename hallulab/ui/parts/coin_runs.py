@@ -1,13 +1,18 @@
 """The trainings of one visit, side by side."""
 
+from dataclasses import replace
+
 import gradio as gr
 import plotly.graph_objects as go
 
-from hallulab.experiments.coin_summary import CoinResult, OverRounds, SummaryRow, summary_table
+from hallulab.experiments.coin_result import CoinResult
+from hallulab.experiments.coin_summary import SummaryRow, summary_table
 from hallulab.reports.coin_figures import comparison_figure
-from hallulab.reports.coin_words import VARIANT_TITLES, way_title
+from hallulab.reports.coin_words import SHORT_OBJECTIVE_TITLES, VARIANT_TITLES, way_title
 from hallulab.reports.numbers import MISSING
-from hallulab.ui.parts.coin_tables import gap, measured, number, table_html
+from hallulab.scoring.coin_rule import CoinRule
+from hallulab.ui.parts.coin_network import Results
+from hallulab.ui.parts.coin_tables import beside_perfect, measured, table_html
 from hallulab.ui.parts.controls import shown_plot
 
 Runs = tuple[CoinResult, ...]
@@ -18,21 +23,28 @@ NO_RUNS = """
 any of them hallucinates less without losing accuracy.</p>
 """
 RUNS_NOTE = """
-<p class="hl-note">Mean over rounds at the last epoch that all rounds finished; under it, what a perfectly trained
-network has. <b>Change</b>: against fixed + squared error, rounds paired by seed, once that was trained with the same
-settings.</p>
+<p class="hl-note">Over all draws, at the last epoch that all rounds finished, decided by the line that is set above.
+<b>Change</b>: another objective against squared error, another variant against fixed; rounds paired by seed, once both
+were trained on the same flips for as long.</p>
 """
 
 
-def remembered(runs: Runs, result: CoinResult) -> Runs:
-    """The runs with this one last; training the same again takes the place of the earlier one."""
-    others = tuple(run for run in runs or () if run.settings != result.settings)
-    return (*others, result)[-MAX_RUNS:]
+def remembered(runs: Runs, results: Results) -> Runs:
+    """The runs with these last; training the same again takes the place of the earlier one."""
+    kept = tuple(runs or ())
+    for result in results:
+        if result.points:
+            others = tuple(
+                run for run in kept if run.settings.judged_by(result.settings.rule) != result.settings
+            )
+            kept = (*others, _at_its_end(result))
+    return kept[-MAX_RUNS:]
 
 
-def shown_runs(runs: Runs) -> tuple[str, gr.Plot, gr.Button]:
-    """The table of the runs, their picture once two can be compared, and the button that clears them."""
-    return runs_table(runs), shown_plot(runs_figure(runs)), gr.Button(visible=bool(runs))
+def shown_runs(runs: Runs, rule: CoinRule) -> tuple[str, gr.Plot, gr.Button]:
+    """By this line: the table of the runs, their picture once two can be compared, and the button that clears them."""
+    judged = tuple(run.judged_by(rule) for run in runs or ())
+    return runs_table(judged), shown_plot(runs_figure(judged)), gr.Button(visible=bool(judged))
 
 
 def runs_figure(runs: Runs) -> go.Figure | None:
@@ -57,32 +69,29 @@ def runs_table(runs: Runs) -> str:
     return table_html(header, rows) + RUNS_NOTE
 
 
+def _at_its_end(result: CoinResult) -> CoinResult:
+    """The run with its last epoch alone, which any line can judge: what a visitor's twelve runs hold stays small."""
+    moments, epoch = result.last_moments(), result.last_epoch
+    if epoch is None:
+        return replace(result, moments=(), points=result.points[:1])
+    return replace(result, moments=moments, points=tuple(p for p in result.points if p.epoch == epoch))
+
+
 def _row(row: SummaryRow) -> list[str]:
-    missing = f", {row.n_missing:,} missing" if row.n_missing else ""
+    missing = f", {row.n_draws_missing:,} draws without an answer" if row.n_draws_missing else ""
     difference = row.hallucination_rate_difference
+    to = SHORT_OBJECTIVE_TITLES.get(row.reference or "", row.reference)
     return [
         f"<b>N = {row.coins_per_draw}, {VARIANT_TITLES[row.variant]}</b><br>"
         f"{way_title(row.objective, row.answer)}"
         f"<small>{_rounds(row.n_rounds)} of {row.flips:,} flips, epoch {row.epoch}{missing}</small>",
-        _beside_exact(row.conditional_probability_data_law, as_percent=True),
-        _beside_exact(row.hallucination_rate, as_percent=True),
-        _beside_exact(row.squared_error, as_percent=False),
-        MISSING if difference is None else _difference(difference),
+        beside_perfect(row.conditional_probability_data_law, as_percent=True),
+        beside_perfect(row.hallucination_rate, as_percent=True),
+        beside_perfect(row.squared_error, as_percent=False),
+        MISSING
+        if difference is None
+        else f"{measured(difference, as_percent=True, signed=True)}<small>against {to}</small>",
     ]
-
-
-def _beside_exact(over: OverRounds, *, as_percent: bool) -> str:
-    return (
-        f"{measured(over, as_percent=as_percent)}<small>perfect: "
-        f"{number(over.exact, as_percent=as_percent)}</small>"
-    )
-
-
-def _difference(over: OverRounds) -> str:
-    if over.low is None or over.high is None:
-        return gap(over.mean, as_percent=True)
-    low, high = gap(over.low, as_percent=True), gap(over.high, as_percent=True)
-    return f"<b>{gap(over.mean, as_percent=True)}</b><small>{low} to {high}</small>"
 
 
 def _rounds(n: int) -> str:

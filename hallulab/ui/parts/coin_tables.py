@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from hallulab.experiments.coin_summary import OverRounds
-from hallulab.reports.numbers import MISSING, between, decimal, percent
+from hallulab.experiments.coin_over_rounds import OverRounds
+from hallulab.reports.coin_numbers import mean_words, spread_words, value_words
 
 
 def table_html(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -16,30 +16,20 @@ def table_html(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
+def measured(over: OverRounds | None, *, as_percent: bool, signed: bool = False) -> str:
+    """A mean over rounds, what it leaves open small beneath it."""
+    mean = f"<b>{mean_words(over, as_percent=as_percent, signed=signed)}</b>"
+    spread = spread_words(over, as_percent=as_percent, signed=signed)
+    return f"{mean}<small>{spread}</small>" if spread and spread != "one round" else mean
+
+
+def beside_perfect(over: OverRounds, *, as_percent: bool) -> str:
+    """The same, and under it what a network has that learned all there is to learn."""
+    perfect = value_words(over.exact, as_percent=as_percent)
+    return f"{measured(over, as_percent=as_percent)}<small>perfect: {perfect}</small>"
+
+
 def _cells(row: Sequence[str], n_columns: int) -> str:
     if len(row) == 1:
         return f'<td colspan="{n_columns}">{row[0]}</td>'
     return "".join(f"<td>{cell}</td>" for cell in row)
-
-
-def measured(over: OverRounds, *, as_percent: bool) -> str:
-    """A mean over rounds, its interval small beneath it."""
-    mean = percent(over.mean) if as_percent else decimal(over.mean)
-    if over.low is None:
-        return f"<b>{mean}</b>"
-    return f"<b>{mean}</b><small>{between(over.low, over.high, as_percent=as_percent)}</small>"
-
-
-def number(value: float | None, *, as_percent: bool) -> str:
-    """A value without an interval."""
-    return percent(value) if as_percent else decimal(value)
-
-
-def gap(value: float | None, *, as_percent: bool) -> str:
-    """A signed difference; shares in percentage points. What rounds to nothing has no sign."""
-    if value is None:
-        return MISSING
-    if as_percent:
-        shown = f"{round(100 * value, 1) + 0.0:+.1f}\N{NO-BREAK SPACE}points"
-        return shown.replace("+0.0", "0.0").replace("-", "−")
-    return f"{round(value, 3) + 0.0:+.3f}".replace("+0.000", "0.000").replace("-", "−")

@@ -10,7 +10,7 @@ from hallulab.experiments.facts_measure import FactCard, FactsPlay
 from hallulab.experiments.facts_run import FREQUENCIES, QWEN, LearnerPoint, WorldPoint
 from hallulab.models.fact_learners import Learned
 from hallulab.reports.facts_figures import LEARNER_TITLES
-from hallulab.reports.facts_report import LEARNER_NOTES
+from hallulab.reports.facts_tables import LEARNER_NOTES
 from hallulab.reports.figures import INSIDE, NEUTRAL, OUTSIDE, STATE_COLOURS
 from hallulab.reports.numbers import decimal
 from hallulab.theory.arbitrary_facts import FirstSize
@@ -98,12 +98,54 @@ def bound_tiles(world: WorldPoint, point: LearnerPoint | None) -> str:
             percent(point.err),
             f"right {percent(point.right)}, “I do not know” {percent(point.abstained)}",
         )
-    tiles = (
+    return _tiles(
         ("Guaranteed by Theorem 2", *lower[0], STATE_COLOURS[0]),
         ("Guaranteed, sharper", *lower[1], STATE_COLOURS[3]),
         ("Facts seen once", percent(world.singleton_rate), foretold, STATE_COLOURS[1]),
         ("Measured: wrong", *measured, OUTSIDE),
+    ) + ("" if point is None else _judging_tiles(point))
+
+
+def _judging_tiles(point: LearnerPoint) -> str:
+    """Theorem 1: what judging answers says about giving them."""
+    size = decimal(point.size_term)
+    return _tiles(
+        (
+            "Wrong when judging",
+            percent(point.err_iiv),
+            "err_iiv: told apart, half true, half false dates",
+            INSIDE,
+        ),
+        (
+            "Theorem 1 demands",
+            _at_least(point.bound),
+            f"2 · err_iiv − {size} − δ; {_beside_truth(point.bound, point.err)}",
+            STATE_COLOURS[0],
+        ),
+        (
+            "The same, sharper",
+            _at_least(point.sharp_bound),
+            f"with nothing given away; {_beside_truth(point.sharp_bound, point.err)}",
+            STATE_COLOURS[3],
+        ),
+        (
+            "δ: off calibration by",
+            decimal(point.delta),
+            f"as the slope of the rescaled loss: {decimal(abs(point.loss_slope))}",
+            NEUTRAL,
+        ),
     )
+
+
+def _beside_truth(bound: float, err: float) -> str:
+    """How close a lower bound comes to the truth."""
+    if bound <= 0:
+        return "says nothing here"
+    return f"measured {percent(err)}"
+
+
+def _tiles(*tiles: tuple[str, str, str, str]) -> str:
+    """Numbers side by side: title, value, note and colour of each."""
     return '<dl class="hl-four">' + "".join(
         f'<div style="--hl-tone:{tone}"><dt>{title}</dt><dd>{value}<small>{note}</small></dd></div>'
         for title, value, note, tone in tiles

@@ -28,6 +28,7 @@ FACTS_CSS = f"""
 .hl-slider input[type=range]::-moz-range-thumb {{ width: 18px; height: 18px; border-radius: 50%; background: #fff;
   border: 1px solid {NEUTRAL}; }}
 .hl-slider input:focus-visible {{ outline: 2px solid var(--color-accent); outline-offset: 3px; }}
+.hl-four + .hl-four {{ margin-top: 10px; }}
 .hl-four {{ display: grid; grid-template-columns: repeat(4, minmax(0, 1fr)); gap: 10px; margin: 0; }}
 @media (max-width: 640px) {{ .hl-four {{ grid-template-columns: repeat(2, minmax(0, 1fr)); }} }}
 .hl-four > div {{ border: 1px solid var(--border-color-primary); border-top: 5px solid var(--hl-tone, {NEUTRAL});
@@ -56,6 +57,7 @@ FACTS_CSS = f"""
   background: color-mix(in srgb, var(--hl-tone) 86%, #000); }}
 .hl-dots [data-place]:hover, .hl-dots .hl-chosen {{ outline: 3px solid var(--color-accent); outline-offset: 1px; }}
 .hl-dots [data-place]:focus-visible {{ outline: 3px solid var(--color-accent); outline-offset: 2px; }}
+.hl-lines {{ margin: 6px 0 0; padding-left: 2rem; font-size: 0.92rem; }}
 .hl-legend {{ display: flex; flex-wrap: wrap; gap: 4px 16px; font-size: 0.85rem; margin: 6px 0 0;
   color: var(--body-text-color-subdued); }}
 .hl-wrong {{ --hl-tone: {OUTSIDE}; }}

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hallulab.data.coins import check_whole
 from hallulab.data.facts_world import WorldSettings
+from hallulab.errors import RefusedInputError
 from hallulab.experiments.facts_measure import (
     SIZES_PER_DECADE,
     FactsPlay,
@@ -89,8 +90,8 @@ class FactsChoice:
     """What the visitor has set, in the order in which the page sends it."""
 
     n_prompts: Any
-    zipf_exponent: float
-    answer_rate: float
+    zipf_exponent: Any
+    answer_rate: Any
     n_samples: Any
     seed: Any
     learner: str
@@ -100,8 +101,8 @@ class FactsChoice:
         """The run; refused when it cannot be one, or is too large for a page."""
         world = WorldSettings(
             n_prompts=check_whole("people", self.n_prompts, LEAST_PEOPLE, MOST_PEOPLE),
-            zipf_exponent=float(self.zipf_exponent),
-            answer_rate=float(self.answer_rate),
+            zipf_exponent=_number("Zipf exponent", self.zipf_exponent),
+            answer_rate=_number("answer rate α", self.answer_rate),
         )
         n = check_whole("training sentences", self.n_samples, LEAST_SAMPLES, MOST_SAMPLES)
         seed = check_whole("seed", self.seed, 0, 2**32 - 1)
@@ -273,6 +274,13 @@ def fact_record(play: FactsPlay, learner: str, prompt: Any) -> dict[str, Any]:
 def first_fact(settings: FactsSettings) -> int:
     """A person whom nobody told it about, if there is one: the first of those shown."""
     return shown_people(_played(settings).counts.n_answered)[0][0]
+
+
+def _number(name: str, given: Any) -> float:
+    """RefusedInputError for what is no number, as a box that was emptied."""
+    if isinstance(given, bool) or not isinstance(given, int | float):
+        raise RefusedInputError(f"expected {name} as a number, got {given!r}: type one")
+    return float(given)
 
 
 @lru_cache(maxsize=3)

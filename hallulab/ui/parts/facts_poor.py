@@ -7,8 +7,8 @@ import gradio as gr
 
 from hallulab.experiments.poor_models import PoorModels, compute_poor_models
 from hallulab.reports.figures import OUTSIDE
-from hallulab.reports.iiv_figures import circle_figure, windows_figure
-from hallulab.reports.iiv_report import poor_headline, poor_sentences
+from hallulab.reports.poor_models_figures import circle_figure, windows_figure
+from hallulab.reports.poor_models_report import poor_headline, poor_sentences
 from hallulab.ui.parts.controls import UNQUEUED, shown_plot
 from hallulab.ui.parts.progress import idle_card
 from hallulab.ui.session import DEVICE

@@ -130,7 +130,7 @@ def build_network_panel(session: Session, inputs: list[Any], panels: list[Any]) 
 
 
 def _frames(settings: FactsSettings) -> Iterator[tuple[Any, ...]]:
-    facts, counts = draw_facts(settings, settings.seed)
+    facts, counts = draw_facts(settings.world, settings.n_samples, settings.seed)
     points: list[LearnerPoint] = []
     trained: Trained | None = None
     drawn_at = -SECONDS_PER_FRAME

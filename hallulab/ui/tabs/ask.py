@@ -14,6 +14,7 @@ from hallulab.reports.figures import Candidate, density_histograms
 from hallulab.scoring.words import AskResult, AskSettings, ask
 from hallulab.scoring.words_choices import choose_words
 from hallulab.ui.parts.ask_compare import build_compare_panel, compare_endpoint
+from hallulab.ui.parts.ask_experiment import build_experiment_panel
 from hallulab.ui.parts.ask_inputs import AskInputs, asked
 from hallulab.ui.parts.ask_rate import build_rate_panel, rate_endpoint
 from hallulab.ui.parts.ask_references import build_references_panel, references_endpoint
@@ -49,7 +50,8 @@ If no hint makes it likely, it is a hallucination.</p>
 """
 LOOK_CLOSER = """
 <h3>Look closer</h3>
-<p class="hl-note">Three more ways to see what a model does with a question, each one click away.</p>
+<p class="hl-note">Three more ways to see what a model does with a question, and the whole experiment over all
+checkpoints, each one click away.</p>
 """
 HOW_TO_READ = """
 - **Hint (latent state):** a cause the answer may have. It is added to the question; answers drawn that way
@@ -260,6 +262,7 @@ def build_ask_tab(session: Session) -> AskTab:
     build_rate_panel(session, inputs)
     build_compare_panel(session, inputs)
     build_references_panel(session, inputs)
+    build_experiment_panel(session)
 
     shown = [verdict, histogram, table, record]
     on_device: dict[str, Any] = {

@@ -15,6 +15,8 @@ from hallulab.ui.parts.controls import UNQUEUED, random_seed
 from hallulab.ui.parts.endpoints import serve_endpoint
 from hallulab.ui.parts.errors import shown_to_visitor
 from hallulab.ui.parts.facts_cards import learner_choices, world_sentence
+from hallulab.ui.parts.facts_compare import build_compare_panels
+from hallulab.ui.parts.facts_iiv import build_iiv_panel, iiv_endpoint
 from hallulab.ui.parts.facts_look import CURVE_ID, DATES_ID, VERDICT_ID
 from hallulab.ui.parts.facts_play import (
     FIRST_PRESET,
@@ -59,8 +61,11 @@ HOW_TO_READ = """
 - **Theorem 2** (arXiv 2509.04664) turns that share into a guarantee: *any* model errs at least so often, with
   probability 99 %, less its own δ. “Silent” means that the guarantee is below 0 %. The sharper form is proved in
   docs/facts.md.
+- **Theorem 1** needs no luck: whoever misjudges answers when asked “is it valid?” (err_iiv) must err about twice as
+  often when it answers, less the share |V|/|E| of valid answers among errors and less δ.
 - **δ** says how far a model is from calibrated: how much more, or less, probability it gives to the answers that it
-  holds for likely than the data does. A calibrated model has δ = 0 and *must* guess.
+  holds for likely than the data does; or, the same number, how steeply its loss changes when these answers are made
+  likelier. A calibrated model has δ = 0 and *must* guess.
 - **In the figure** a lower bound that says nothing is not drawn; upper bounds are about the memoriser. Its curve has
   training sentences of its own at every N, so the dot may lie a little beside it.
 - **α** is how often the data tells the date; else it says “I do not know”.
@@ -156,7 +161,9 @@ def build_facts_tab(session: Session) -> FactsTab:
     chosen = [n_prompts, zipf_exponent, answer_rate, n_samples, seed, learner]
     panels = [verdict, tiles, curve, people, who, about, dates]
     inputs = [trained, fact, *chosen]
+    build_compare_panels(trained, chosen)
     build_network_panel(session, inputs, panels)
+    build_iiv_panel(session)
     build_poor_panel()
     with gr.Accordion("How to read this", open=False):
         gr.Markdown(HOW_TO_READ)
@@ -173,6 +180,7 @@ def build_facts_tab(session: Session) -> FactsTab:
     new_seed.click(random_seed, None, seed, **UNQUEUED).success(show_facts, inputs, panels, **UNQUEUED)
     people.click(clicked_fact, [trained, *chosen], [about, dates, fact], **UNQUEUED)
     serve_endpoint(facts, "facts")
+    serve_endpoint(iiv_endpoint(session), "iiv", on_device=True)
     return FactsTab(fact)
 
 

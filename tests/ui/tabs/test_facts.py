@@ -1,15 +1,19 @@
 import re
+from html import escape
 
 import gradio as gr
 import numpy as np
 import pytest
 
 from hallulab.data.facts_world import WorldSettings
-from hallulab.experiments.facts_measure import play_facts
+from hallulab.experiments.facts_corpus import training_lines
+from hallulab.experiments.facts_measure import draw_facts, play_facts
 from hallulab.experiments.facts_run import QWEN, FactsSettings
 from hallulab.experiments.poor_models import PoorModelsSettings, compute_poor_models
-from hallulab.theory.poor_models import CircleSettings
+from hallulab.models.fact_learners import EXACT_LEARNERS
+from hallulab.theory.circle_separator import CircleSettings
 from hallulab.ui.parts import facts_poor
+from hallulab.ui.parts.facts_compare import compare_learners, show_lines
 from hallulab.ui.parts.facts_play import (
     PRESETS,
     FactsChoice,
@@ -72,6 +76,53 @@ def test_from_which_size_the_bounds_say_something():
         None, None, world.n_prompts, world.zipf_exponent, world.answer_rate, country.n_samples, 0, "memoriser"
     )
     assert "silent" not in tiles  # here Theorem 2 itself speaks
+
+
+def test_theorem_1_and_both_ways_of_delta_stand_beside_the_chosen_learner():
+    for learner in ("counter", "bigram"):
+        said = text_of(facts_panels(None, None, *SMALL, learner)[1])
+        point = play_facts(small_settings(learner)).learners[learner]
+        assert f"Wrong when judging{100 * point.err_iiv:.1f} %" in said
+        bound = f"≥ {100 * point.bound:.1f} %" if point.bound > 0 else "silent"
+        assert f"Theorem 1 demands{bound}" in said
+        assert f"δ: off calibration by{point.delta:.3f}" in said
+        assert f"as the slope of the rescaled loss: {abs(point.loss_slope):.3f}" in said
+
+
+def test_all_learners_stand_beside_all_bounds():
+    table, figure = compare_learners(None, *SMALL, "memoriser")
+    rows = text_of(table.replace("<tr>", "\n"))
+    for learner in EXACT_LEARNERS:
+        assert f"\n{learner}" in rows
+    for column in (
+        "err_iiv",
+        "δ as slope",
+        "Theorem 1 ≥",
+        "Theorem 2 ≥",
+        "Theorem 2 ≤",
+        "says something at N",
+    ):
+        assert column in rows
+    assert figure.visible
+    large = compare_learners(None, 5_000, 1, 0.9, 1_000, 0, "memoriser")[0]
+    assert "Not shown, since they keep every date of every person: trigram, bigram, unigram." in text_of(
+        large
+    )
+
+
+def test_the_trained_network_is_compared_too(session):
+    small = (60, 0.5, 0.9, 100, 0, QWEN)
+    trained = list(train_network(session, 1, *small))[-1][-1]
+    assert "small Qwen2" in compare_learners(trained, *small)[0]
+    assert "small Qwen2" not in compare_learners(trained, *small[:4], 1, QWEN)[0]  # another world
+
+
+def test_the_training_sentences_can_be_read():
+    shown = text_of(show_lines(*SMALL, "memoriser"))
+    assert "The first 12 of 300 sentences about 300 people, seed 0" in shown
+    assert shown.count("When is ") == 12
+    facts_world, counts = draw_facts(small_settings().world, 300, 0)
+    assert escape(next(training_lines(facts_world, counts, seed=0))) in show_lines(*SMALL, "memoriser")
 
 
 def test_learners_that_do_not_keep_the_promise_are_explained():
@@ -160,6 +211,8 @@ def test_a_learner_too_large_for_a_slider_is_said_in_words():
         ((5, 1, 0.9, 100, 0), "people as a whole number from 10"),
         ((100, 11, 0.9, 100, 0), "Zipf exponent from 0 to 10"),
         ((100, 1, 0, 100, 0), "answer rate α above 0"),
+        ((100, None, 0.9, 100, 0), "Zipf exponent as a number, got None"),
+        ((100, 1, None, 100, 0), "answer rate α as a number, got None"),
         ((100, 1, 0.9, None, 0), "training sentences as a whole number"),
         ((100, 1, 0.9, "<b>9</b>", 0), "&lt;b&gt;"),
         ((100, 1, 0.9, 100, -1), "seed"),
@@ -204,6 +257,7 @@ def test_the_endpoint_gives_the_measurement():
     assert "<" not in record["sentence"]
     assert "expected a learner" in refusal(facts, learner="qwen")
     assert "choose at most" in refusal(facts, n_prompts=50_000, learner="bigram")
+    assert "Zipf exponent as a number" in refusal(facts, zipf_exponent=None)
     assert "fact as a whole number" in refusal(facts, 300, 0.5, 0.9, 300, fact=300)
 
 
@@ -219,7 +273,7 @@ def test_the_slider_has_round_steps_that_grow_by_factors():
 
 
 def test_models_that_cannot_express_the_answer(monkeypatch):
-    quick = PoorModelsSettings(corollary_steps=10, windows_steps=2, circle=CircleSettings(n_choices=8))
+    quick = PoorModelsSettings(corollary_steps=10, windows_steps=2, circle=CircleSettings(n_prompts=40))
     found = compute_poor_models(quick)
     monkeypatch.setattr(facts_poor, "_found", lambda: found)
     card, windows, circle = show_poor_models()

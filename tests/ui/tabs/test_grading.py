@@ -7,8 +7,15 @@ import pytest
 
 from hallulab.data.target_prompts import target_sentence
 from hallulab.experiments.grade_rules import check_rules
-from hallulab.experiments.post_training import BINARY
-from hallulab.experiments.post_training_summary import policy_table
+from hallulab.experiments.over_worlds import over_worlds
+from hallulab.experiments.post_training_run import BASE, BINARY, CROWDED, LEARNERS
+from hallulab.experiments.post_training_summary import (
+    PolicyRow,
+    calibration_of,
+    policy_calibrations,
+    policy_table,
+)
+from hallulab.models.facts_qwen import FactsQwenSettings
 from hallulab.ui.parts import grading_training
 from hallulab.ui.parts.grading_cards import ALL, FILTERS, MISTAKES, OTHERS, WITHHELD
 from hallulab.ui.parts.grading_inputs import MAX_CHARACTERS, MAX_GRADED, pasted_source
@@ -20,8 +27,9 @@ from hallulab.ui.parts.grading_play import (
     show_grades,
     whose_choices,
 )
+from hallulab.ui.parts.grading_policies import policies_card
 from hallulab.ui.parts.grading_rules import rules_table, show_observation
-from hallulab.ui.parts.grading_training import policies_card, settled, train_policies
+from hallulab.ui.parts.grading_training import base_note, settled, train_policies
 from hallulab.ui.tabs.grading import EXAMPLE_LINE, build_grading_tab, grade
 
 
@@ -280,12 +288,12 @@ def test_policies_train_stop_and_are_put_into_words(session, monkeypatch):
         n_slots=100, n_steps=60, n_points=3,
     )  # fmt: skip
     monkeypatch.setattr(grading_training, "DEFAULTS", small)
-    steps = train_policies(session, 1, 0)
+    steps = train_policies(session, CROWDED, 2_000, 1, 0)
     next(steps)
     steps.close()
     assert session.engine.queue.holder is None
-    frames = list(train_policies(session, 2, 0))
-    card, learned, told, table, result = frames[-1]
+    frames = list(train_policies(session, CROWDED, 2_000, 2, 0))
+    card, learned, told, reliability, table, calibration, result = frames[-1]
     rows = policy_table(result)
     before, binary = rows[0], next(row for row in rows if row.policy == BINARY and row.target == 0)
     assert f"from {100 * before.idk.mean:.1f} % to {100 * binary.idk.mean:.1f} %" in text_of(card)
@@ -293,9 +301,50 @@ def test_policies_train_stop_and_are_put_into_words(session, monkeypatch):
     assert table.count("<tr>") == 7  # header, before, binary, told four times
     assert learned.visible
     assert told.visible
-    assert settled(result)[0] == policies_card(rows)
+    assert reliability.visible
+    calibrations = policy_calibrations(result)
+    ece = calibration_of(calibrations, BINARY, 0.0).ece.mean
+    assert f"{ece:.3f}" in text_of(calibration)
+    assert calibration.count("<tr>") == 1 + 2 + 4 + 1  # header, before and binary, four graders, one told
+    assert settled(result)[0] == policies_card(rows, calibrations)
     assert "Stopped" in settled(None)[0]
-    assert "worlds as a whole number" in refusal(lambda: list(train_policies(session, 99, 0)))
+    assert "worlds as a whole number" in refusal(lambda: list(train_policies(session, CROWDED, 2_000, 99, 0)))
+    assert "expected a base learner among" in refusal(
+        lambda: list(train_policies(session, "<b>", 2_000, 1, 0))
+    )
+
+
+def test_the_small_network_is_a_base_on_the_page_and_not_for_ever(session, monkeypatch):
+    small = replace(
+        grading_training.DEFAULTS, world=replace(grading_training.DEFAULTS.world, n_prompts=60), n_steps=10, n_points=2,
+        qwen=FactsQwenSettings(hidden_size=32, n_layers=1, n_heads=2, epochs=2),
+    )  # fmt: skip
+    monkeypatch.setattr(grading_training, "DEFAULTS", small)
+    frames = list(train_policies(session, "qwen", 500, 1, 0))
+    assert "the network reads, epoch 1 of 2" in frames[1][0]
+    assert frames[-1][-1].n_worlds == 1
+    assert "lower one" in refusal(lambda: list(train_policies(session, "qwen", 50_000, 10, 0)))
+
+
+def test_the_verdict_tells_guessing_from_erring():
+    def card(idk, wrong):
+        share = {"before": over_worlds([0.2]), "idk": over_worlds([idk]), "wrong": over_worlds([wrong])}
+        base = PolicyRow(BASE, 0.0, False, *[share["before"]] * 9)
+        binary = replace(base, policy=BINARY, idk=share["idk"], wrong=share["wrong"])
+        return policies_card([base, binary], [])
+
+    assert "taught it to guess" in card(0.0, 0.3)
+    assert "errs no more often" in card(0.0, 0.1)
+    assert "changed little" in card(0.2, 0.3)
+
+
+@pytest.mark.parametrize("learner", LEARNERS)
+def test_every_base_says_who_it_is(learner):
+    assert len(text_of(base_note(learner))) > 20
+
+
+def test_an_unknown_base_is_no_base():
+    assert "in the list" in refusal(base_note, "<b>")
 
 
 def test_the_tab_builds(session):

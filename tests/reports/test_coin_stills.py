@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from hallulab.experiments.coin_summary import summary_table
-from hallulab.reports.static_figures import (
+from hallulab.reports.coin_stills import (
     MAX_COLUMNS,
     comparison_svg,
     pmf_png,
@@ -13,7 +13,8 @@ from hallulab.reports.static_figures import (
     training_png,
     training_svg,
 )
-from hallulab.scoring.coins import CoinRule, coin_pmf, judge_estimators
+from hallulab.scoring.coin_rule import CoinRule
+from hallulab.scoring.coins import coin_pmf, judge_estimators
 from tests.hand_made_coins import finished, point, run
 
 PMF = coin_pmf([0, 3], 2)
@@ -28,7 +29,7 @@ def words(svg):
 
 def test_text_in_an_svg_stays_text():
     found = words(training_svg([finished(2), finished(2, coins_per_draw=3)]))
-    assert {"N = 2", "N = 3", "epoch", "training", "held out", "hallucination rate"} <= set(found)
+    assert {"N = 2", "N = 3", "epoch", "training", "expected, exactly", "hallucination rate"} <= set(found)
     assert "least possible 0.312" in found
     assert "best possible 0.604 · exact rounded average 0.604" in found
 
@@ -59,12 +60,18 @@ def test_runs_in_every_state_can_be_drawn(result):
 
 
 def test_the_pmf_shows_flips_answers_and_the_network():
-    found = words(pmf_svg(PMF, ESTIMATORS, flipped=[0, 3, 1], network_answer=1.5))
-    assert {"δ = 0.300", "4 flips", "average", "rounded average", "most likely count", "network"} <= set(
-        found
-    )
-    without = words(pmf_svg(PMF, ESTIMATORS, network_answer=float("nan")))
-    assert "network" not in without
+    found = words(pmf_svg(PMF, ESTIMATORS, flipped=[0, 3, 1], network_answers=[1.5, 1.6]))
+    expected = {
+        "δ = 0.300",
+        "4 flips",
+        "average",
+        "rounded average",
+        "most likely count",
+        "2 networks 1.50 to 1.60",
+    }
+    assert expected <= set(found)
+    without = words(pmf_svg(PMF, ESTIMATORS, network_answers=[float("nan")]))
+    assert not [text for text in without if "network" in text]
     assert not [text for text in without if "flips" in text]
     assert pmf_png(PMF, ESTIMATORS).startswith(b"\x89PNG")
 

@@ -1,12 +1,16 @@
-"""What a coin run is asked for, and what it tells while it trains (Section 7.1 of [LHZSL])."""
+"""What a coin run is asked for (Section 7.1 of [LHZSL])."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from hallulab.data.coins import MAX_FLIPS, check_coins_per_draw, check_whole
 from hallulab.errors import RefusedInputError
-from hallulab.models.coin_transformer import CoinTokens
-from hallulab.scoring.coins import CoinLaw, CoinRule, Rounding
+from hallulab.scoring.coin_rule import CoinRule
+
+if TYPE_CHECKING:  # the command line reads the defaults, and need not wait for torch
+    from hallulab.models.coin_transformer import CoinTokens
+    from hallulab.scoring.coins import CoinLaw, Rounding
 
 Variant = Literal["fixed", "paper_code"]
 ObjectiveName = Literal["squared_error", "absolute_error", "cross_entropy", "modal"]
@@ -18,19 +22,24 @@ MAX_POINTS_PER_EPOCH = 100
 class VariantChoices:
     """What a variant decides; each is a known difference between the public code and a clean experiment."""
 
-    tokens: CoinTokens
+    tokens: "CoinTokens"
     """how the labels enter the network"""
     dropout: float
-    rounding: Rounding
+    rounding: "Rounding"
     """how a prediction becomes a number of heads"""
-    law: CoinLaw
+    law: "CoinLaw"
     """the coin law that scores the answers"""
+    batch_size: int
+    """what it trains with, unless something else is chosen"""
+    learning_rate: float
+    """of Adam, unless something else is chosen"""
 
 
 VARIANTS: dict[str, VariantChoices] = {
-    "fixed": VariantChoices(tokens="coin", dropout=0.0, rounding="nearest", law="data"),
-    "paper_code": VariantChoices(tokens="vector", dropout=0.1, rounding="ceil", law="shifted"),
+    "fixed": VariantChoices("coin", 0.0, "nearest", "data", batch_size=256, learning_rate=3e-4),
+    "paper_code": VariantChoices("vector", 0.1, "ceil", "shifted", batch_size=64, learning_rate=1e-4),
 }
+PAPER_TRAINING: Mapping[str, Any] = {"batch_size": 64, "learning_rate": 1e-4, "epochs": 20, "rounds": 5}
 
 
 @dataclass(frozen=True)
@@ -42,8 +51,8 @@ class CoinSettings:
     flips: int = 20_000
     """M: how often N coins are drawn and flipped, training and held-out together"""
     epochs: int = 20
-    batch_size: int = 256
-    learning_rate: float = 3e-4
+    batch_size: int = VARIANTS["fixed"].batch_size
+    learning_rate: float = VARIANTS["fixed"].learning_rate
     """of Adam"""
     rounds: int = 5
     """independent repetitions, with seeds seed, seed + 1, …"""
@@ -69,12 +78,12 @@ class CoinSettings:
         check_whole("rounds", self.rounds, 1, 1_000)
         check_whole("seed", self.seed, 0, 2**32 - 1)
         check_whole("points per epoch", self.points_per_epoch, 1, MAX_POINTS_PER_EPOCH)
-        is_number = isinstance(self.learning_rate, int | float)
+        is_number = isinstance(self.learning_rate, int | float) and not isinstance(self.learning_rate, bool)
         if not is_number or not 0 < self.learning_rate <= 1:
             raise RefusedInputError(
                 f"expected a learning rate above 0 and at most 1, got {self.learning_rate!r}"
             )
-        if not 0 < self.held_out_share < 1:
+        if not isinstance(self.held_out_share, int | float) or not 0 < self.held_out_share < 1:
             raise RefusedInputError(f"expected a held-out share between 0 and 1, got {self.held_out_share}")
         _check_one_of("variant", self.variant, get_args(Variant))
         _check_one_of("objective", self.objective, get_args(ObjectiveName))
@@ -82,7 +91,11 @@ class CoinSettings:
 
     def as_in_paper(self) -> "CoinSettings":
         """The same run with the paper's training: batches of 64, Adam at 1e-4, 20 epochs, 5 rounds."""
-        return replace(self, batch_size=64, learning_rate=1e-4, epochs=20, rounds=5)
+        return replace(self, **PAPER_TRAINING)
+
+    def judged_by(self, rule: CoinRule) -> "CoinSettings":
+        """The same training, its answers judged by another line."""
+        return replace(self, delta=rule.delta, hdr_mass=rule.hdr_mass)
 
     @property
     def choices(self) -> VariantChoices:
@@ -100,53 +113,15 @@ class CoinSettings:
         return range(self.seed, self.seed + self.rounds)
 
 
-@dataclass(frozen=True)
-class CoinStep:
-    """How far the training has come; all rounds advance together."""
+def settings_of(variant: str, chosen: Mapping[str, Any]) -> CoinSettings:
+    """A run of this variant: what was chosen, else what the variant trains with, else the defaults.
 
-    epoch: float
-    """epochs behind this step, with fraction: mean over the rounds that train"""
-    train_loss: float | None
-    """the epoch's batches so far, in the objective's own loss: mean over the rounds that train"""
-
-
-@dataclass(frozen=True)
-class CoinPoint:
-    """A network's answers to the held-out flips, scored at one moment of its training."""
-
-    seed: int
-    """of the round"""
-    epoch: float
-    """epochs behind this point; 0 is the untrained network"""
-    answer: str
-    """how the network's output became an answer: one of the objective's `answers`"""
-    train_loss: float | None
-    """the epoch's batches so far, in the objective's own loss; None before the first"""
-    validation_loss: float | None
-    """the held-out flips, in the objective's own loss"""
-    squared_error: float | None
-    """mean (answer − heads)² over the held-out flips, of the answer as given"""
-    conditional_probability: float | None
-    """mean probability of exactly the answered number of heads, under the variant's law"""
-    conditional_probability_data_law: float | None
-    """the same answers under the law that made the flips"""
-    hallucination_rate: float | None
-    """share of the answers that δ-hallucinate under the law that made the flips"""
-    hallucination_interval: tuple[float, float] | None
-    """95 % Wilson interval of that share"""
-    best_conditional_probability: float
-    """of the most likely count of each of the same draws: no answer does better on them"""
-    bayes_mean_squared_error: float
-    """mean squared error of the exact average on the same flips"""
-    n: int
-    """held-out flips scored"""
-    n_missing: int
-    """held-out flips whose answer was NaN"""
-
-    @property
-    def ends_epoch(self) -> bool:
-        """Whether a whole epoch ends here: these are the points of the JSON contract."""
-        return self.epoch > 0 and self.epoch == int(self.epoch)
+    Raises RefusedInputError for a variant that does not exist, or settings that cannot be run.
+    """
+    _check_one_of("variant", variant, get_args(Variant))
+    choices = VARIANTS[variant]
+    trained = {"batch_size": choices.batch_size, "learning_rate": choices.learning_rate}
+    return CoinSettings(**(trained | dict(chosen) | {"variant": variant}))
 
 
 def _check_one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:

@@ -1,18 +1,16 @@
-"""The coin figures as files for slides and papers: PNG and SVG on white, the same bytes every time."""
+"""The coin figures as files for slides and papers."""
 
 from collections.abc import Sequence
-from io import BytesIO
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from matplotlib.typing import RcKeyType
 from numpy.typing import ArrayLike
 
-from hallulab.experiments.coin_summary import CoinResult, SummaryRow
+from hallulab.experiments.coin_result import CoinResult
+from hallulab.experiments.coin_summary import SummaryRow
 from hallulab.reports.coin_curves import (
     NETWORK,
     Curve,
@@ -22,49 +20,29 @@ from hallulab.reports.coin_curves import (
     loss_panel,
     share_panel,
 )
+from hallulab.reports.coin_figures import network_words
 from hallulab.reports.coin_words import estimator_title, run_title
 from hallulab.reports.figures import INSIDE, NEUTRAL, OUTSIDE, state_colour
+from hallulab.reports.stills import STYLE, still_file
 from hallulab.scoring.coins import EstimatorVerdict
 
-STYLE: dict[RcKeyType, Any] = {
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
-    "axes.edgecolor": "#5b6370",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#e3e6ea",
-    "legend.frameon": False,
-    "legend.fontsize": 8,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "hallulab",
-}
-"""text stays text in an SVG, and its ids are the same in every run"""
-PNG_DPI = 200
 MAX_COLUMNS = 3
 """further runs go on below"""
 COLUMN_WIDTH_IN, PANEL_HEIGHT_IN, BAND_HEIGHT_IN = 4.3, 2.55, 6.2
 PX_PER_IN = 100.0
 """labels are placed on a panel of this many pixels, where their text is as tall as on the page"""
 DASHES = {"solid": "-", "dash": "--", "dot": ":"}
-ESTIMATOR_MARKERS = {
-    "bayes_mean_rounded": "o",
-    "bayes_mean_ceil": "^",
-    "mode": "D",
-    "median": "s",
-    "modal": "P",
-}
+ESTIMATOR_MARKERS = {"bayes_mean_rounded": "o", "bayes_mean_ceil": "^", "mode": "D"}
 
 
 def training_png(results: Sequence[CoinResult]) -> bytes:
     """`training_figure` of coin_figures as a PNG file, one column per run."""
-    return _file(_training(results), "png")
+    return still_file(_training(results), "png")
 
 
 def training_svg(results: Sequence[CoinResult]) -> bytes:
     """`training_figure` of coin_figures as an SVG file, one column per run."""
-    return _file(_training(results), "svg")
+    return still_file(_training(results), "svg")
 
 
 def pmf_png(
@@ -72,10 +50,10 @@ def pmf_png(
     estimators: Sequence[EstimatorVerdict],
     *,
     flipped: ArrayLike | None = None,
-    network_answer: float | None = None,
+    network_answers: Sequence[float] = (),
 ) -> bytes:
     """`pmf_figure` of coin_figures as a PNG file, from the same arguments."""
-    return _file(_pmf(pmf, estimators, flipped, network_answer), "png")
+    return still_file(_pmf(pmf, estimators, flipped, network_answers), "png")
 
 
 def pmf_svg(
@@ -83,24 +61,15 @@ def pmf_svg(
     estimators: Sequence[EstimatorVerdict],
     *,
     flipped: ArrayLike | None = None,
-    network_answer: float | None = None,
+    network_answers: Sequence[float] = (),
 ) -> bytes:
     """`pmf_figure` of coin_figures as an SVG file, from the same arguments."""
-    return _file(_pmf(pmf, estimators, flipped, network_answer), "svg")
+    return still_file(_pmf(pmf, estimators, flipped, network_answers), "svg")
 
 
 def comparison_svg(rows: Sequence[SummaryRow]) -> bytes:
     """`comparison_figure` of coin_figures as an SVG file."""
-    return _file(_comparison(rows), "svg")
-
-
-def _file(figure: Figure, kind: str) -> bytes:
-    """The figure's file, without the date that would make it differ from run to run."""
-    metadata: dict[str, Any] = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
-    written = BytesIO()
-    with mpl.rc_context(STYLE):
-        figure.savefig(written, format=kind, dpi=PNG_DPI, metadata=metadata)
-    return written.getvalue()
+    return still_file(_comparison(rows), "svg")
 
 
 def _training(results: Sequence[CoinResult]) -> Figure:
@@ -189,7 +158,7 @@ def _pmf(
     pmf: ArrayLike,
     estimators: Sequence[EstimatorVerdict],
     flipped: ArrayLike | None,
-    network_answer: float | None,
+    network_answers: Sequence[float],
 ) -> Figure:
     probabilities = np.asarray(pmf, dtype=float)
     threshold = float(np.exp(estimators[0].verdict.states[0].threshold))
@@ -204,7 +173,7 @@ def _pmf(
             axes.bar(heads[chosen], probabilities[chosen], 0.7, color=colour, alpha=0.85, label=label)
         axes.axhline(threshold, color=NEUTRAL, linestyle="--", linewidth=1.4, label=f"δ = {threshold:.3f}")
         _draw_flips(axes, heads, flipped)
-        _draw_answers(axes, estimators, network_answer, top)
+        _draw_answers(axes, estimators, network_answers, top)
         axes.set(
             xlabel="number of heads",
             ylabel="probability",
@@ -225,7 +194,7 @@ def _draw_flips(axes: Axes, heads: np.ndarray, flipped: ArrayLike | None) -> Non
 
 
 def _draw_answers(
-    axes: Axes, estimators: Sequence[EstimatorVerdict], network_answer: float | None, top: float
+    axes: Axes, estimators: Sequence[EstimatorVerdict], network_answers: Sequence[float], top: float
 ) -> None:
     """The average and the network as lines, whole answers as markers in rows above the bars."""
     for estimator in estimators:
@@ -238,6 +207,8 @@ def _draw_answers(
                 [estimator.answer], [top * (1.08 + 0.08 * row)], ESTIMATOR_MARKERS[estimator.name],
                 color=NEUTRAL, markersize=8, markeredgecolor="white", label=title,
             )  # fmt: skip
-    if network_answer is not None and np.isfinite(network_answer):
-        low, high = axes.get_xlim()
-        axes.axvline(float(np.clip(network_answer, low, high)), color=NETWORK, linewidth=2, label="network")
+    known = [answer for answer in network_answers if not np.isnan(answer)]
+    low, high = axes.get_xlim()
+    for index, answer in enumerate(known):
+        place = float(np.clip(answer, low, high))
+        axes.axvline(place, color=NETWORK, linewidth=1.2, label=network_words(known) if index == 0 else None)

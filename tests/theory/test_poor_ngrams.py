@@ -1,4 +1,4 @@
-"""Poor models: Corollary 2 and Theorem 3 against grids of all tables, and against other enumerations."""
+"""Poor n-grams: Corollary 2 and Theorem 3 against grids of all tables, and against other enumerations."""
 
 from itertools import product
 
@@ -7,12 +7,9 @@ import pytest
 
 from hallulab.errors import RefusedInputError
 from hallulab.theory.is_it_valid import best_threshold, reduction
-from hallulab.theory.poor_models import (
+from hallulab.theory.poor_ngrams import (
     ChoiceWorld,
-    CircleSettings,
     choice_bound,
-    circle_families,
-    circle_points,
     corollary_2_world,
     exact_opt,
     least_err,
@@ -90,21 +87,6 @@ def test_tables_are_all_distributions_of_the_grid():
     assert {tuple(row) for row in (3 * every[:, 0]).round().astype(int).tolist()} == set(slow)
 
 
-def test_the_circle():
-    settings = CircleSettings(n_prompts=60, n_directions=16, n_sharpnesses=7)
-    points = circle_points(settings)
-    distance = np.linalg.norm(points, axis=-1)
-    assert (distance[:, 0] <= 1).all()
-    assert (distance[:, 1:] >= 1.2).all()
-    linear, richer = circle_families(settings)
-    assert (linear.n_models, richer.n_models) == (1 + 6 * 16, (1 + 6 * 16) * 7)
-    assert linear.opt > 0.3
-    assert linear.least_err >= linear.bound > 0.4
-    assert richer.opt == pytest.approx(0, abs=0.02)
-    assert richer.least_err < 0.1
-    assert min(linear.least_slack, richer.least_slack) > -1e-9
-
-
 def test_refusals():
     with pytest.raises(RefusedInputError, match="at least two choices"):
         ChoiceWorld(("a",), ("p",), (0,))
@@ -112,7 +94,3 @@ def test_refusals():
         ChoiceWorld(("a",), ("p", "q"), (2,))
     with pytest.raises(RefusedInputError, match="n of 1 or more"):
         corollary_2_world().context_of(0)
-    with pytest.raises(RefusedInputError, match="radius"):
-        CircleSettings(radius=3.0)
-    with pytest.raises(RefusedInputError, match="2 choices"):
-        CircleSettings(n_choices=1)
