@@ -138,7 +138,8 @@ def _verdict_finding(rows: Sequence[ConfusionRow]) -> Finding:
     said = []
     for group in dict.fromkeys(row.group for row in rows):
         parts = [
-            f"{row.n_outside} of {row.n} {words} ({span(row.interval, percent)})"
+            f"{row.n_outside} of {row.n} {words}"
+            + (f" ({span(row.interval, percent)})" if row.interval else "")
             for truth, words in (("genuine", "genuine ones"), ("blend", "blends"))
             if (row := by_key.get((group, truth)))
         ]
@@ -154,18 +155,24 @@ def _verdict_finding(rows: Sequence[ConfusionRow]) -> Finding:
 
 
 def _probe_finding(rows: Sequence[ProbeRow]) -> Finding:
-    headline = "; ".join(
-        f"of {row.n} decoded pictures that are {row.decoded_as} (drawn as {row.drawn_as}) the probe reads "
-        f"{percent(row.right)} right"
-        for row in rows
+    headline = "After the autoencoder the probe reads right: " + "; ".join(
+        f"{percent(row.right)} of {row.n} {_drawing(row)}" for row in rows
     )
     said = [
-        f"Drawn as {row.drawn_as}, now {row.decoded_as}: read as "
+        f"{_drawing(row).capitalize()}: read as "
         + ", ".join(f"{truth} {n}" for truth, n in row.read.items() if n)
         + f"; right {span(row.interval, percent)}."
         for row in rows
     ]
-    return Finding("The probe.", headline[:1].upper() + headline[1:] + ".", said)
+    return Finding("The probe.", headline + ".", said)
+
+
+def _drawing(row: ProbeRow) -> str:
+    """What was drawn, and what the autoencoder made of it."""
+    drawn, now = (
+        {"genuine": "whole pets", "blend": "blends"}[kind] for kind in (row.drawn_as, row.decoded_as)
+    )
+    return drawn if drawn == now else f"{drawn} that it turned into {now}"
 
 
 def detector_charts(truths: Sequence[ConfusionRow], detectors: Sequence[DetectorRow]) -> list[Chart]:
