@@ -40,7 +40,7 @@ N_FIRST_LOOK = 4
 N_DRAWINGS = 12
 HDR_MASS = 0.9
 SEED = 4
-N_ANSWER_SEEDS = 4
+ANSWER_SEEDS = {"answer_only": 1, "paper_code": 4}
 SWEEP = DOCS.parent / "runs" / "words-sweep"
 
 
@@ -105,8 +105,8 @@ def titled_row(title: str, images: list, outside: list[bool]) -> ContactRow:
 def resemblance_png(engine: Engine) -> bytes:
     """The paper's score by epoch in both variants, the paper's own numbers, and the score by length."""
     questions = load_question_set("truthfulqa", os.environ.get("HALLULAB_TRUTHFULQA"))
-    for variant in ("answer_only", "paper_code"):
-        settings = WordsResemblanceSettings(variant=variant, n_seeds=N_ANSWER_SEEDS)
+    for variant, n_seeds in ANSWER_SEEDS.items():
+        settings = WordsResemblanceSettings(variant=variant, n_seeds=n_seeds)
         records = RecordFile(records_path(SWEEP, settings, "truthfulqa"))
         for _ in run_words_resemblance(engine, settings, questions, records=records):
             pass

@@ -7,7 +7,7 @@ from hallulab.engine.core import Engine
 from hallulab.engine.presets import load_preset
 from hallulab.experiments.words_sweep import WordsSweep
 from hallulab.reports.kept_pages import page_of_record, page_record, without_lists
-from hallulab.reports.kept_words import SHIPPED_RUN, KeptWords, kept_text, words_shipped
+from hallulab.reports.kept_words import KeptWords, kept_text, words_shipped
 from hallulab.reports.words_report import words_page
 from tests.hand_made_resemblance import answer, question, result, run_of
 
@@ -37,9 +37,9 @@ def test_a_kept_page_says_what_the_page_says(tmp_path):
         ]
         for figure, original in zip(kept.figures, section.figures, strict=True):
             assert (figure.title, figure.caption) == (original.title, original.caption)
-            assert list(figure.figure.data[0].y) == list(original.figure.data[0].y)
+            assert json.loads(figure.figure.to_json()) == json.loads(original.figure.to_json())
     # and nothing is lost on a second way through
-    assert json.dumps(page_record(again)) == json.dumps(page_record(page))
+    assert json.loads(json.dumps(page_record(again))) == json.loads(json.dumps(page_record(page)))
 
 
 def test_the_questions_of_others_are_left_out(tmp_path):
@@ -70,4 +70,3 @@ def test_the_shipped_run_is_about_the_shipped_weights():
     ):
         assert title in titles
     assert not any(table.is_list for section in kept.page.sections for table in section.tables)
-    assert kept_text(kept) == SHIPPED_RUN.read_text(encoding="utf-8")
