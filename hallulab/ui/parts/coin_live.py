@@ -37,7 +37,7 @@ FIGURE_3_QUICK: dict[str, Any] = {
     "learning_rate": 1e-3,
     "rounds": 5,
 }
-"""fewer, larger and longer steps than the paper's, so that three runs take about a minute"""
+"""fewer, larger and longer steps than the paper's, an eighth as many"""
 FIGURE_3_PAPER: dict[str, Any] = {"flips": 20_000} | dict(PAPER_TRAINING)
 SECONDS_PER_FRAME = 0.7
 """how often the page hears of a training"""

@@ -151,7 +151,7 @@ def _side_by_side(rows: Sequence[SummaryRow]) -> str:
         ]
         for row in rows
     ]
-    return table_html(header, cells) + f'<p class="hl-note">{_what_it_is(rows[0])}</p>'
+    return table_html(header, cells) + f'<p class="hl-note">{_what_it_is(*rows)}</p>'
 
 
 def _note(result: CoinResult, row: SummaryRow) -> str:
@@ -171,12 +171,13 @@ def _note(result: CoinResult, row: SummaryRow) -> str:
     )
 
 
-def _what_it_is(row: SummaryRow) -> str:
+def _what_it_is(*rows: SummaryRow) -> str:
+    row, counts = rows[0], listed([f"{n:,}" for n in dict.fromkeys(row.n_draws for row in rows)])
     rounds = "One round" if row.n_rounds == 1 else f"Mean of {row.n_rounds} rounds with its 95 % interval"
     draws = (
-        f"a sample of {row.n_draws:,} draws"
+        f"a sample of {counts} draws"
         if row.hallucination_rate.draws_low is not None
-        else f"all {row.n_draws:,} draws, with no noise of flips"
+        else f"all {counts} draws, with no noise of flips"
     )
     return (
         f"{rounds}, computed over {draws}. <b>Perfect</b>: a network that has learned all but the last digit of what "
