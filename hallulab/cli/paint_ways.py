@@ -93,7 +93,7 @@ def paint_in(
     prompt: str,
     chosen: dict[str, Any],
     checkpoint: str | None,
-    **judging: float,
+    **judging: Any,
 ) -> Painted:
     """The finished job, with a bar on stderr.
 
@@ -121,7 +121,7 @@ def _job(
     prompt: str,
     settings: "PaintSettings",
     name: str,
-    **judging: float,
+    **judging: Any,
 ) -> "Iterator[PaintProgress[Any]]":
     from hallulab.scoring.guided_pictures import paint_guided
     from hallulab.scoring.pictures_rate import GrowingSettings, paint_growing

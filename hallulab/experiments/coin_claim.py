@@ -107,7 +107,11 @@ def _known(points: Sequence[CoinPoint]) -> list[CoinPoint]:
 
 def _first_below(points: Sequence[CoinPoint], limit: float) -> int | None:
     """Where the loss is below a limit for the first time."""
-    below = [index for index, point in enumerate(points) if (point.expected_loss or np.inf) < limit]
+    below = [
+        index
+        for index, point in enumerate(points)
+        if point.expected_loss is not None and point.expected_loss < limit
+    ]
     return below[0] if below else None
 
 
@@ -123,8 +127,8 @@ def _correlations(rounds: Sequence[Sequence[CoinPoint]]) -> RoundCorrelations:
     found = [
         (
             spearman(
-                [point.expected_loss for point in points],
-                [point.conditional_probability_data_law for point in points],
+                np.array([point.expected_loss for point in points], dtype=float),
+                np.array([point.conditional_probability_data_law for point in points], dtype=float),
             ),
             len(points),
         )

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import torch
 
@@ -116,7 +116,7 @@ def main() -> None:
         os._exit(0)
 
 
-def serve(requests: BinaryIO, answers: BinaryIO) -> None:
+def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
     """Train what is asked for; EOFError or OSError when the other end is gone."""
     settings = CoinSettings(**receive_message(requests).content)
     send_message(answers, "started", {})
@@ -132,7 +132,7 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
 
 
 def _train(
-    answers: BinaryIO, settings: CoinSettings, rounds: dict[int, CoinRound], request: CoinMessage
+    answers: IO[bytes], settings: CoinSettings, rounds: dict[int, CoinRound], request: CoinMessage
 ) -> None:
     """One epoch of the rounds in these states, told as it goes; `rounds` keeps what has been trained here."""
     seeds = [state.seed for state in request.states]

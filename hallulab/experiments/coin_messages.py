@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from safetensors.torch import load, save
 from torch import Tensor
@@ -22,7 +22,7 @@ class CoinMessage:
 
 
 def send_message(
-    pipe: BinaryIO, kind: str, content: Mapping[str, Any], states: Sequence[RoundState] = ()
+    pipe: IO[bytes], kind: str, content: Mapping[str, Any], states: Sequence[RoundState] = ()
 ) -> None:
     """Write one message; OSError when nobody listens."""
     tensors = {
@@ -39,7 +39,7 @@ def send_message(
     pipe.flush()
 
 
-def receive_message(pipe: BinaryIO) -> CoinMessage:
+def receive_message(pipe: IO[bytes]) -> CoinMessage:
     """The next message; EOFError when whoever sends has gone."""
     head = json.loads(_whole_line(pipe))
     packed = pipe.read(head["n_tensor_bytes"])
@@ -55,7 +55,7 @@ def receive_message(pipe: BinaryIO) -> CoinMessage:
     return CoinMessage(head["kind"], head["content"], states)
 
 
-def _whole_line(pipe: BinaryIO) -> bytes:
+def _whole_line(pipe: IO[bytes]) -> bytes:
     line = pipe.readline()
     if not line.endswith(b"\n"):
         raise EOFError("the other process ended")

@@ -120,8 +120,9 @@ def settings_of(variant: str, chosen: Mapping[str, Any]) -> CoinSettings:
     """
     _check_one_of("variant", variant, get_args(Variant))
     choices = VARIANTS[variant]
-    trained = {"batch_size": choices.batch_size, "learning_rate": choices.learning_rate}
-    return CoinSettings(**(trained | dict(chosen) | {"variant": variant}))
+    wanted: dict[str, Any] = {"batch_size": choices.batch_size, "learning_rate": choices.learning_rate}
+    wanted |= {**chosen, "variant": variant}
+    return CoinSettings(**wanted)
 
 
 def _check_one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:

@@ -197,5 +197,5 @@ def _paired_p(changes: Sequence[float]) -> float | None:
     """Student's test that changes are 0 on average; None with fewer than two, or all alike but rounding."""
     if len(changes) < 2 or np.ptp(changes) < RESOLUTION:
         return None
-    _, p_value = stats.ttest_1samp(changes, 0.0)
+    _, p_value = np.asarray(stats.ttest_1samp(changes, 0.0))
     return float(p_value)

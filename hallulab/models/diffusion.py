@@ -211,7 +211,7 @@ def load_unet(
         _check_weights(folder)
     _be_as_quiet_as_transformers()
     try:
-        unet, found = UNet2DConditionModel.from_pretrained(
+        loaded: Any = UNet2DConditionModel.from_pretrained(
             place, dtype=dtype, use_safetensors=True, output_loading_info=True
         )
     except _UNREADABLE as error:
@@ -219,6 +219,7 @@ def load_unet(
             f"expected a UNet at {place}, which does not load: {_first_line(error)}; "
             "check the name, or fetch its files again"
         ) from error
+    unet, found = loaded
     # diffusers only warns of these, and leaves what is missing without any value
     for kind in ("missing_keys", "unexpected_keys"):
         if found[kind]:

@@ -93,11 +93,11 @@ def _excess_and_shortfall(
 def _claim_table(results: Sequence[CoinResult]) -> PageTable:
     claims = [coin_claim(result) for result in results]
     tested = [
-        claim.right_change
+        claim.right_change.p_value
         for claim in claims
         if claim.right_change and claim.right_change.p_value is not None
     ]
-    corrected = iter(holm([test.p_value for test in tested]).tolist())
+    corrected = iter(holm(tested).tolist())
     rows = []
     for result, claim in zip(results, claims, strict=True):
         change = claim.right_change

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -168,7 +169,7 @@ def score_answers(table: CoinTable, answers: Answers, rule: CoinRule) -> AnswerS
     log_delta = rule.log_delta(table.pmf)[:, None]
     distance = _distance_to_possible(table.pmf, values)
 
-    def share(measured: NDArray[np.generic]) -> NDArray[np.float64]:
+    def share(measured: NDArray[Any]) -> NDArray[np.float64]:
         return np.where(missing, np.nan, (shares * measured).sum(axis=-1))
 
     shifted = right if table.shifted_pmf is table.pmf else _by_draw(table.shifted_pmf, values)

@@ -33,7 +33,7 @@ def answer_of_record(record: dict[str, Any]) -> AskResult:
     frame = record["frame"]
     hcdr = frame["hcdr"]
     if hcdr is not None:
-        genuine = tuple(map(np.asarray, hcdr["genuine_log_densities"]))
+        genuine: Any = tuple(map(np.asarray, hcdr["genuine_log_densities"]))
         hcdr = HcdrFrame(**_tuples(hcdr) | {"genuine_log_densities": genuine})
     return AskResult(
         **record

@@ -1,6 +1,6 @@
 """The one loop behind every way of painting: batch after batch is painted and judged, in the engine's turn."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -73,7 +73,7 @@ class BatchStep:
 
 def paint_batches(
     engine: Engine, prompt: str, batches: Sequence[Batch], *, hdr_mass: float, label: str = "paint"
-) -> Iterator[BatchStep]:
+) -> Generator[BatchStep]:
     """Paint and judge every batch; closing the generator stops the work and frees the device.
 
     Waits in the engine's device queue and holds it to the last step. While it stands at a step, whoever reads it may

@@ -125,6 +125,7 @@ def _trained(session: Session, grid: Sequence[CoinSettings]) -> Iterator[tuple[s
             yield progress_card(f"Waiting: {position} in front of you."), ()
         before: Results = ()
         for settings in grid:
+            results = before
             for card, results in _frames(session, settings, before, len(grid)):
                 yield card, results
             before = results
@@ -136,7 +137,7 @@ def _frames(
 ) -> Iterator[tuple[str, Results]]:
     """One run: a frame now and then, and one at its end."""
     result, new = coin_result(settings, ()), []
-    shown_at = -SECONDS_PER_FRAME
+    shown_at, event = -SECONDS_PER_FRAME, None
     with closing(run_coins(settings, device=training_device(session))) as events:
         for event in events:
             if isinstance(event, CoinMoment):
@@ -146,5 +147,6 @@ def _frames(
                 results = (*before, result)
                 yield training_card(results, event, n_runs), results
                 shown_at = time.monotonic()
-    results = (*before, with_moments(result, new))
-    yield training_card(results, event, n_runs), results
+        assert event is not None  # every run has a last moment
+        results = (*before, with_moments(result, new))
+        yield training_card(results, event, n_runs), results

@@ -85,7 +85,7 @@ def bound_tiles(world: WorldPoint, point: LearnerPoint | None) -> str:
     )
     if point is None:
         lower = [("–", size_words(world.first_sizes[name])) for name in ("paper_lower", "sharp_lower")]
-        measured: tuple[str, str] = ("–", "no learner to measure")
+        wrong, rest = "–", "no learner to measure"
     else:
         lower = [
             (_at_least(value), size_words(world.first_sizes[name]))
@@ -94,15 +94,13 @@ def bound_tiles(world: WorldPoint, point: LearnerPoint | None) -> str:
                 ("sharp_lower", point.sharp_lower_bound),
             )
         ]
-        measured = (
-            percent(point.err),
-            f"right {percent(point.right)}, “I do not know” {percent(point.abstained)}",
-        )
+        wrong = percent(point.err)
+        rest = f"right {percent(point.right)}, “I do not know” {percent(point.abstained)}"
     return _tiles(
         ("Guaranteed by Theorem 2", *lower[0], STATE_COLOURS[0]),
         ("Guaranteed, sharper", *lower[1], STATE_COLOURS[3]),
         ("Facts seen once", percent(world.singleton_rate), foretold, STATE_COLOURS[1]),
-        ("Measured: wrong", *measured, OUTSIDE),
+        ("Measured: wrong", wrong, rest, OUTSIDE),
     ) + ("" if point is None else _judging_tiles(point))
 
 

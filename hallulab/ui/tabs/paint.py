@@ -109,10 +109,11 @@ def paint_images(
             if step.result is None or step.result is shown:
                 yield (gr.skip(), card + forming + so_far, *(gr.skip(),) * 7)
             else:
-                shown, forming = step.result, ""
-                so_far = painting_card(shown, is_finished=False)
-                _, *others = panels(shown)
-                yield (shown_images(shown.shown), card + so_far, *others, shown)
+                painting: Painting = step.result
+                shown, forming = painting, ""
+                so_far = painting_card(painting, is_finished=False)
+                _, *others = panels(painting)
+                yield (shown_images(painting.shown), card + so_far, *others, painting)
         if shown is not None:  # the images are on the page already
             yield (gr.skip(), painting_card(shown), *(gr.skip(),) * 6, shown)
 
@@ -146,7 +147,8 @@ def paint_endpoint(session: Session) -> Callable[..., dict[str, Any]]:
                 for name, value in {"best_of": best_of, "budget": budget}.items()
             }
             how = HowToPaint(guided_way(guided), stop_when_decided, **counts)
-            painting = [step.result for step, _ in paint_wanted(session, wanted, how, previews=False)][-1]
+            *_, (last, _) = paint_wanted(session, wanted, how, previews=False)
+        painting: Any = last.result
         record = as_plain(painting.to_json())
         for index, image in enumerate(record["images"]):
             image["png"] = painted_png(painting.shown, index)
