@@ -64,7 +64,7 @@ def _headline(
     remains = "nothing is clearly left of it" if kept is None else f"what is left of it {kept}"
     match _direction(score.slope):
         case None:
-            return "Training does not change the paper's score: no clear rise or fall with the epochs."
+            return "The paper's score neither clearly rises nor clearly falls with the epochs of training."
         case "falls":
             return f"The paper's score falls with every epoch of training; under control {remains}."
         case _:
@@ -79,7 +79,7 @@ def _headline_by_checkpoint(run: ResemblanceRun, tuned: Sequence[CheckpointSumma
     if not rises and falls:
         return f"Tuning lowers the paper's score in {_of(falls, n)} checkpoints and raises it in none."
     if not rises:
-        return f"Tuning does not change the paper's score: a clear rise or fall in none of {n} checkpoints."
+        return f"The paper's score clearly rises or falls in none of {n} checkpoints."
     if not remains:
         return f"The paper's score rises in {_of(rises, n)} checkpoints, and nothing of it is left under control."
     return f"The paper's score rises in {_of(rises, n)} checkpoints; under control a rise is left in {_of(remains, n)}."

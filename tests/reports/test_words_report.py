@@ -55,7 +55,7 @@ def run(rises=0.0, null_rises=0.0, *, variant="answer_only", names=TRAINED, aske
 @pytest.mark.parametrize(
     ("rises", "null_rises", "words"),
     [
-        (0.0, 0.0, "Training does not change the paper's score"),
+        (0.0, 0.0, "The paper's score neither clearly rises nor clearly falls"),
         (
             -0.05,
             0.0,
@@ -80,7 +80,7 @@ def test_the_headline_follows_the_slopes_of_score_and_control(rises, null_rises,
 @pytest.mark.parametrize(
     ("rises", "null_rises", "words"),
     [
-        (0.0, 0.0, "Tuning does not change the paper's score: a clear rise or fall in none of 1 checkpoints"),
+        (0.0, 0.0, "The paper's score clearly rises or falls in none of 1 checkpoint"),
         (-0.05, 0.0, "Tuning lowers the paper's score in all 1 checkpoints and raises it in none"),
         (0.05, 0.05, "rises in all 1 checkpoints, and nothing of it is left under control"),
         (0.05, 0.01, "rises in all 1 checkpoints; under control a rise is left in all 1"),

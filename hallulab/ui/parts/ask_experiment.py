@@ -9,7 +9,7 @@ import gradio as gr
 
 from hallulab.errors import HallulabError
 from hallulab.reports.kept_words import KeptWords, words_of_run, words_shipped
-from hallulab.reports.page import Finding, PageTable
+from hallulab.reports.page import Finding, PageSection, PageTable
 from hallulab.ui.parts.progress import idle_card
 from hallulab.ui.session import Session
 
@@ -77,19 +77,19 @@ def build_experiment_panel(session: Session) -> None:
         )  # fmt: skip
 
         @gr.render(inputs=shown, triggers=[shown.change])
-        def _(folder: str | None) -> None:
-            if folder is not None:
-                show_run(session, folder)
+        def _(what: tuple[str, str] | None) -> None:
+            if what is not None:
+                _show_run(session, shown, *what)
 
     panel.expand(
-        lambda: (gr.Dropdown(run_choices(session)), SHIPPED), None, [run, shown],
+        lambda: (gr.Dropdown(run_choices(session)), (SHIPPED, "")), None, [run, shown],
         api_visibility="private", show_progress="hidden",
     )  # fmt: skip
-    run.input(lambda folder: folder, run, shown, api_visibility="private", show_progress="hidden")
+    run.input(lambda folder: (folder, ""), run, shown, api_visibility="private", show_progress="hidden")
 
 
-def show_run(session: Session, folder: str) -> None:
-    """Lay out a run, inside a render."""
+def _show_run(session: Session, shown: gr.State, folder: str, part: str) -> None:
+    """Lay out what came out of a run and one of its parts, inside a render; another part is chosen through `shown`."""
     try:
         kept = read_run(session, folder)
     except HallulabError as error:
@@ -97,15 +97,24 @@ def show_run(session: Session, folder: str) -> None:
         return
     gr.HTML(f'<p class="hl-note">{escape(kept.caption)}</p>')
     gr.HTML(findings_html(kept.page.findings))
-    for section in kept.page.sections:
-        gr.HTML(f"<h3>{escape(section.title)}</h3>" + "".join(map(_sentence, section.paragraphs)))
-        for figure in section.figures:
-            gr.HTML(f'<p class="hl-sentence"><b>{escape(figure.title)}</b></p>')
-            gr.Plot(figure.figure, show_label=False)
-            gr.HTML(f'<p class="hl-note">{escape(figure.caption)}</p>')
-        for place, table in enumerate(section.tables):
-            with gr.Accordion(table.title, open=place == 0):
-                gr.HTML(table_html(table))
+    sections = {section.title: section for section in kept.page.sections}
+    section = sections.get(part, kept.page.sections[0])
+    parts = gr.Radio(list(sections), value=section.title, label="Look into", interactive=True)
+    # one part at a time: figures that are laid out while hidden take a width of their own
+    parts.input(lambda title: (folder, title), parts, shown, api_visibility="private", show_progress="hidden")
+    show_section(section)
+
+
+def show_section(section: PageSection) -> None:
+    """Lay out one part of a run: what was done, its figures, its tables."""
+    gr.HTML("".join(map(_sentence, section.paragraphs)))
+    for figure in section.figures:
+        gr.HTML(f'<p class="hl-sentence"><b>{escape(figure.title)}</b></p>')
+        gr.Plot(figure.figure, show_label=False)
+        gr.HTML(f'<p class="hl-note">{escape(figure.caption)}</p>')
+    for place, table in enumerate(section.tables):
+        with gr.Accordion(table.title, open=place == 0):
+            gr.HTML(table_html(table))
 
 
 @lru_cache(maxsize=RUNS_REMEMBERED)

@@ -58,7 +58,7 @@ class FactsPreset:
 
 PRESETS: Mapping[str, FactsPreset] = {
     "town": FactsPreset(
-        "A town, some people better known than others",
+        "A town, some people better known",
         WorldSettings(n_prompts=2_000, zipf_exponent=0.6),
         2_000,
         "As many sentences as people: many facts were read once, many never. Those it never read it must guess.",
