@@ -147,5 +147,5 @@ def test_drawings_take_no_states_and_no_captions():
         RefusedInputError, match="no captions for pet-faces.* got cat, a {state}: leave them out"
     ):
         open_captioned_pictures("pet-faces", states=["cat"], templates=["a {state}"])
-    with pytest.raises(RefusedInputError, match="at least 1 drawing, got 0"):
+    with pytest.raises(RefusedInputError, match="expected 1 to 1,000,000 drawings, got 0"):
         open_captioned_pictures("pet-faces", n_drawings=0)

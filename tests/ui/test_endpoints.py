@@ -24,7 +24,7 @@ def test_the_page_serves_these_endpoints(endpoints):
     assert set(endpoints) == {
         "ask", "ask_rate", "ask_compare", "token_choices", "propose_states", "resemblance",
         "paint", "score_image", "time_machine", "flip_coins", "train_coins", "density", "audit_bound",
-        "facts", "grade",
+        "facts", "iiv", "grade",
     }  # fmt: skip
 
 

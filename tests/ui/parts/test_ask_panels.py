@@ -144,12 +144,12 @@ def test_a_listed_wrong_answer_is_found_out_and_unrelated_text_is_not(session):
     assert "None of 74 other questions lists an answer, right or wrong, that is as much like it" in text_of(
         wrong[0]
     )
-    assert wrong[3]["grade"] == "wrong"
+    assert wrong[4]["grade"] == "wrong"
     *_, chance = compare_with_lists(
         session, "misconceptions", OWL, "The train leaves at noon from here.", *VALUES
     )
     assert "No more alike than by chance" in chance[0]
-    assert chance[3]["finding"] == "chance"
+    assert chance[4]["finding"] == "chance"
     *_, right = compare_with_lists(
         session, "misconceptions", OWL, "About 270 degrees, which is not a full circle", *VALUES
     )
@@ -159,17 +159,17 @@ def test_a_listed_wrong_answer_is_found_out_and_unrelated_text_is_not(session):
 def test_the_model_answers_a_listed_question(session):
     *steps, last = compare_with_lists(session, "misconceptions", OWL, "", *VALUES)
     assert len(steps) > 3
-    assert last[3]["answer"]
-    assert last[3]["model"] == "qwen-mini"
-    assert last[3] == references_endpoint(session)(OWL, checkpoint="base", temperature=1.0)
+    assert last[4]["answer"]
+    assert last[4]["model"] == "qwen-mini"
+    assert last[4] == references_endpoint(session)(OWL, checkpoint="base", temperature=1.0)
 
 
 def test_truthfulqa_is_offered_from_its_csv_and_its_text_never_becomes_markup(session):
-    choices = offer_questions(session, "truthfulqa").choices
+    choices = offer_questions(session, "truthfulqa")[1].choices
     assert [title for title, _ in choices] == ["Is the sky <b>green</b>?", "Do fish fly?"]
     *_, last = compare_with_lists(session, "truthfulqa", choices[0][1], "<i>It is green</i>", *VALUES)
     assert "<i>" not in last[0]
-    assert last[3]["incorrect"]["nearest"] == "It is green"
+    assert last[4]["incorrect"]["nearest"] == "It is green"
     lists = show_lists(session, "truthfulqa", choices[0][1])
     assert [text_of(item).strip() for item in re.findall("<li>.*?</li>", lists)] == [
         "No", "It is blue", "Yes", "It is green",
@@ -181,7 +181,6 @@ def test_truthfulqa_is_offered_from_its_csv_and_its_text_never_becomes_markup(se
     [
         (lambda s: references_endpoint(s)("nowhere"), "unknown question id 'nowhere'"),
         (lambda s: references_endpoint(Session(s.engine))("x", "truthfulqa"), "HALLULAB_TRUTHFULQA"),
-        (lambda s: questions_or_error(Session(s.engine, "missing.csv")), "cannot read the questions"),
         (lambda s: references_endpoint(s)(OWL, "riddles"), "unknown question set 'riddles'"),
     ],
 )
@@ -205,11 +204,6 @@ def test_nothing_to_propose_leaves_the_box_alone(session):
     assert "nothing to propose" in note
     with pytest.raises(gr.Error, match="expected a question"):
         list(propose_states_for(session, None))
-
-
-def questions_or_error(session: Session):
-    questions_of_set.cache_clear()
-    return offer_questions(session, "truthfulqa")
 
 
 def test_an_empty_answer_is_like_nothing(session):
