@@ -1,6 +1,7 @@
 """Draws the pictures of README, docs and page from the shipped checkpoints: `python docs/make_images.py [NAME…]`.
 
-`checkpoints`, `blends` and `resemblance` go to docs/images, `first-look` to the Paint tab, `experiment` to the Ask tab.
+`checkpoints`, `blends` and `resemblance` go to docs/images, `first-look` to the Paint tab, `first-answer` and
+`experiment` to the Ask tab.
 `resemblance` needs TruthfulQA (HALLULAB_TRUTHFULQA, or the Hub) and continues the answers in runs/words-sweep;
 `experiment` keeps what is in that folder, so run the commands of docs/words.md first.
 """
@@ -27,11 +28,15 @@ from hallulab.reports.charts import chart_png  # noqa: E402
 from hallulab.reports.contact_sheet import ContactRow, contact_sheet  # noqa: E402
 from hallulab.reports.kept_words import SHIPPED_RUN, kept_text, words_of_run  # noqa: E402
 from hallulab.reports.words_figures import figure_4, length_chart, paper_chart  # noqa: E402
+from hallulab.scoring.kept_answer import answer_record  # noqa: E402
 from hallulab.scoring.picture_frames import frame_of  # noqa: E402
 from hallulab.scoring.picture_verdicts import score_embeddings  # noqa: E402
 from hallulab.scoring.pictures import PaintResult  # noqa: E402
 from hallulab.scoring.pictures_rate import GrowingSettings, paint_growing  # noqa: E402
 from hallulab.scoring.training_history import steps_in_name  # noqa: E402
+from hallulab.scoring.words import ask  # noqa: E402
+from hallulab.ui.parts.ask_first_look import EXAMPLE  # noqa: E402
+from hallulab.ui.parts.ask_first_look import FILE as EXAMPLE_FILE  # noqa: E402
 from hallulab.ui.parts.paint_first_look import FILE, LookRow, looked_at, rows_json  # noqa: E402
 
 PROMPTS = ("a realistic photo of a friendly dog", "a fluffy cat sitting on a sofa")
@@ -124,6 +129,12 @@ def main(names: list[str]) -> None:
             contact_sheet(rows(engine), tile=72).save(DOCS / "images" / f"{name}.png", optimize=True)
     if not names or "first-look" in names:
         FILE.write_text(first_look_json(engine), encoding="utf-8")
+    if not names or "first-answer" in names:
+        *_, last = ask(engine, EXAMPLE)
+        assert last.result is not None  # the last progress holds the result
+        EXAMPLE_FILE.write_text(
+            json.dumps(answer_record(last.result), ensure_ascii=False) + "\n", encoding="utf-8"
+        )
     if not names or "resemblance" in names:
         (DOCS / "images" / "resemblance.png").write_bytes(resemblance_png(engine))
     if not names or "experiment" in names:

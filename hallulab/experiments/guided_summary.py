@@ -24,7 +24,7 @@ MASSES = (0.5, 0.7, 0.8, 0.9, 0.95, 0.99)
 """of the regions that keeping is tried with"""
 GROUP_SIZES = (2, 4, 8, 16)
 """of best-of-n sampling"""
-GENUINE, OUTSIDE, DIVERSITY, COST = "truly genuine", "outside", "diversity", "painted per image"
+GENUINE, OUTSIDE, DIVERSITY = "truly genuine", "outside", "diversity"
 
 
 @dataclass(frozen=True)

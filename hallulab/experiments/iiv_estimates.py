@@ -21,11 +21,6 @@ class Estimate:
     """of the 95 % percentile interval; None where a resample has no value, or with fewer than two questions"""
     high: float | None
 
-    @property
-    def excludes_0(self) -> bool:
-        """Whether 0 lies outside the interval."""
-        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
-
 
 def question_counts(n: int, seed: int) -> Values:
     """How often each resample holds each question, shape (n_resamples, n); the same for all checkpoints: paired."""

@@ -18,6 +18,8 @@ GRID = "rgba(128,135,145,0.22)"
 
 PANEL_HEIGHT_PX = 170
 N_BINS = 36
+N_VALUES_SHOWN = 2
+"""candidates off the axis whose values still fit beside them"""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def density_histograms(
     Args:
         frame: whose genuine samples and thresholds are drawn.
         candidates: what was scored, in the colour of its verdict over all states; one too far off the axis is
-            drawn at its edge, its value on hover.
+            drawn at its edge, its value on hover, and beside it where candidates are few.
         what: what the samples are, such as "answers".
         unit: of the horizontal axis.
     """
@@ -138,13 +140,22 @@ def _add_candidates(
         figure.add_scatter(
             x=[float(np.clip(scored.log_density, low + edge, high - edge)) for _, scored in scores],
             y=[top * (0.9 - 0.5 * (index % 4) / 4) for index in range(len(scores))],
-            mode="markers",
+            mode="markers+text",
             marker={"color": colour, "symbol": symbol, "size": 12, "line": {"color": "white", "width": 1}},
-            text=[f"{_plain(label)}<br>{scored.log_density:.1f} nats" for label, scored in scores],
-            hovertemplate="%{text}<extra></extra>",
+            text=[
+                _off_axis(scored.log_density) if scored.log_density < low and len(scores) <= N_VALUES_SHOWN else ""
+                for _, scored in scores
+            ],
+            textposition="middle right",
+            customdata=[f"{_plain(label)}<br>{scored.log_density:.1f} nats" for label, scored in scores],
+            hovertemplate="%{customdata}<extra></extra>",
             showlegend=False,
             row=row, col=1,
         )  # fmt: skip
+
+
+def _off_axis(value: float) -> str:
+    return f"← {value:,.0f}".replace("-", "−")
 
 
 def _axis_range(frame: HcdrFrame, candidates: Sequence[Candidate]) -> tuple[float, float]:

@@ -17,7 +17,6 @@ from hallulab.theory.observation_1 import N_DRAWS, USUAL_ANSWERS, observation_1,
 AS_GIVEN, BY_CONFIDENCE = STATE_COLOURS[3], STATE_COLOURS[0]
 LOWEST_POINTS = -2.0
 """of a chart of points: penalties have no end"""
-SET_COLOURS = (STATE_COLOURS[0], STATE_COLOURS[1], STATE_COLOURS[3])
 OBSERVED_TARGETS = tuple(round(0.025 * n, 3) for n in range(40))
 CONFIDENCES = tuple(np.linspace(0, 1, 101).tolist())
 

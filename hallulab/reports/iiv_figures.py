@@ -2,12 +2,10 @@
 
 from collections.abc import Sequence
 
-import plotly.graph_objects as go
-
 from hallulab.experiments.iiv_calibration import CalibrationRow
 from hallulab.experiments.iiv_estimates import Estimate
 from hallulab.experiments.iiv_reduction import IivRow, RescalingCurve
-from hallulab.reports.charts import Chart, Mark, Series, chart_figure
+from hallulab.reports.charts import Chart, Mark, Series
 from hallulab.reports.figures import INSIDE, NEUTRAL, OUTSIDE, STATE_COLOURS
 
 SET_TITLES = {
@@ -136,16 +134,6 @@ def rescaling_chart(curves: Sequence[RescalingCurve]) -> Chart:
         marked_x=1.0,
         marked_name="s = 1",
     )
-
-
-def reliability_figure(rows: Sequence[CalibrationRow]) -> go.Figure:
-    """`reliability_chart` for a page."""
-    return chart_figure(reliability_chart(rows))
-
-
-def ratio_figure(rows: Sequence[IivRow], scale: str = "renormalised") -> go.Figure:
-    """`ratio_chart` for a page."""
-    return chart_figure(ratio_chart(rows, scale))
 
 
 def _estimates(

@@ -30,18 +30,27 @@ def test_thresholds_stand_where_the_frame_has_them():
 def test_candidates_carry_their_verdict_in_colour_and_symbol():
     # the first is inside the cats' region, so it is no hallucination among the dogs either
     figure = density_histograms(FRAME, candidates((-10, -30), (-40, -50)), what="images")
-    drawn = [(m.marker.color, m.marker.symbol, len(m.x)) for m in traces(figure, "scatter", "markers")]
+    drawn = [(m.marker.color, m.marker.symbol, len(m.x)) for m in traces(figure, "scatter", "markers+text")]
     assert drawn == [(INSIDE, "circle", 1), (OUTSIDE, "x", 1)] * 2
-    assert float(traces(figure, "scatter", "markers")[0].x[0]) == -10
+    assert float(traces(figure, "scatter", "markers+text")[0].x[0]) == -10
 
 
-def test_a_candidate_far_off_is_drawn_at_the_edge_with_its_value_on_hover():
+def test_a_candidate_far_off_is_drawn_at_the_edge_with_its_value():
     figure = density_histograms(FRAME, candidates((-5000, -np.inf)), what="images")
-    marker = traces(figure, "scatter", "markers")[0]
+    marker = traces(figure, "scatter", "markers+text")[0]
     low, high = figure.layout.xaxis.range
     assert low < marker.x[0] < low + 0.05 * (high - low)
     assert low > -100
-    assert "-5000.0 nats" in marker.text[0]
+    assert "-5000.0 nats" in marker.customdata[0]
+    assert marker.text[0] == "← −5,000"
+
+
+def test_a_value_is_written_beside_its_mark_only_off_the_axis_and_where_there_is_room():
+    few = density_histograms(FRAME, candidates((-10, -30), (-5000, -5000)), what="images")
+    written = [list(marker.text) for marker in traces(few, "scatter", "markers+text")]
+    assert written == [[""], ["← −5,000"], ["← −30"], ["← −5,000"]]
+    many = density_histograms(FRAME, candidates(*[(-5000, -5000)] * 3), what="images")
+    assert [list(marker.text) for marker in traces(many, "scatter", "markers+text")] == [[""] * 3] * 2
 
 
 def test_a_state_typed_by_a_visitor_is_shown_letter_by_letter():

@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 import gradio as gr
+import plotly.graph_objects as go
 
 from hallulab.data.open_ended import known_states
 from hallulab.records import as_plain
@@ -15,6 +16,8 @@ from hallulab.scoring.words import AskResult, AskSettings, ask
 from hallulab.scoring.words_choices import choose_words
 from hallulab.ui.parts.ask_compare import build_compare_panel, compare_endpoint
 from hallulab.ui.parts.ask_experiment import build_experiment_panel
+from hallulab.ui.parts.ask_first_look import NOTE as FIRST_NOTE
+from hallulab.ui.parts.ask_first_look import first_answer
 from hallulab.ui.parts.ask_inputs import AskInputs, asked
 from hallulab.ui.parts.ask_rate import build_rate_panel, rate_endpoint
 from hallulab.ui.parts.ask_references import build_references_panel, references_endpoint
@@ -184,12 +187,31 @@ def decide_again(result: AskResult | None, hdr_mass: float) -> tuple[Any, ...]:
 
 def panels(result: AskResult) -> tuple[str, gr.Plot, str, dict[str, Any]]:
     """Verdict card, histogram, table and record of a result."""
+    card, figure, table, record = _judged(result)
+    return card, shown_plot(figure), table, record
+
+
+def first_panels(result: AskResult | None) -> tuple[str, str, go.Figure | None, str, dict[str, Any] | None]:
+    """Answer, verdict, figure, table and record before anything is asked: an example, or what will appear where."""
+    if result is None:
+        return (
+            idle_card("The answer appears here, unlikely words marked."),
+            idle_card(BEFORE_FIRST),
+            None,
+            "",
+            None,
+        )
+    card, *others = _judged(result)
+    return answer_card(result) + FIRST_NOTE, card, *others
+
+
+def _judged(result: AskResult) -> tuple[str, go.Figure | None, str, dict[str, Any]]:
     verdict, record = result.verdict, as_plain(result.to_json())
     card = verdict_card(verdict, ANSWERS, hdr_mass=result.hdr_mass, reason=result.reason or "")
     if verdict is None or result.hcdr is None:
-        return card, shown_plot(None), unhinted_note(result), record
+        return card, None, unhinted_note(result), record
     figure = density_histograms(result.hcdr, [Candidate("this answer", verdict)], what="answers")
-    return card, shown_plot(figure), state_table(verdict, ANSWERS) + unhinted_note(result), record
+    return card, figure, state_table(verdict, ANSWERS) + unhinted_note(result), record
 
 
 def unhinted_note(result: AskResult) -> str:
@@ -204,7 +226,8 @@ def unhinted_note(result: AskResult) -> str:
 def build_ask_tab(session: Session) -> AskTab:
     """Lay the tab out and wire it."""
     words = session.engine.preset.words
-    result, prefilled, branching = gr.State(), gr.State(""), gr.State()
+    first = first_answer(session.engine.preset)
+    result, prefilled, branching = gr.State(first), gr.State(""), gr.State()
     gr.HTML(INTRO)
     with gr.Row():
         with gr.Column(scale=4, min_width=320):
@@ -243,19 +266,18 @@ def build_ask_tab(session: Session) -> AskTab:
                 seed = gr.Number(AskSettings.seed, label="Seed", precision=0, minimum=0)
                 new_seed = gr.Button("🎲 Random seed", size="sm")
         with gr.Column(scale=6, min_width=340):
-            answer = gr.HTML(
-                idle_card("The answer appears here, unlikely words marked."), js_on_load=WORDS_SCRIPT
-            )
+            said, judged, figure, densities, receipt = first_panels(first)
+            answer = gr.HTML(said, js_on_load=WORDS_SCRIPT)
             choices = gr.HTML(visible=False, js_on_load=WORDS_SCRIPT)
             back = gr.Button("Back to the first answer", size="sm", visible=False)
-            verdict = gr.HTML(idle_card(BEFORE_FIRST))
-            histogram = gr.Plot(show_label=False, visible=False)
+            verdict = gr.HTML(judged)
+            histogram = gr.Plot(figure, show_label=False, visible=figure is not None)
             hdr_mass = mass_slider(ANSWERS)
-            table = gr.HTML()
+            table = gr.HTML(densities)
             with gr.Accordion("How to read this", open=False):
                 gr.Markdown(HOW_TO_READ)
             with gr.Accordion("Receipt (JSON): everything that repeats this result", open=False):
-                record = gr.JSON(show_label=False)
+                record = gr.JSON(receipt, show_label=False)
 
     inputs = AskInputs(question, states, checkpoint, temperature, top_p, max_new_tokens, seed, hdr_mass)
     gr.HTML(LOOK_CLOSER)
