@@ -123,14 +123,33 @@ def pill(page: Page) -> Locator:
     return page.locator(".hl-pill:visible").first
 
 
+def press_ask(page: Page) -> None:
+    """Press Ask and wait until the example, which has a verdict of its own, has made room."""
+    page.get_by_role("button", name="Ask", exact=True).click()
+    expect(page.get_by_text("An example.")).to_have_count(0)
+
+
 def open_tab(page: Page, name: str) -> None:
     page.get_by_role("tab", name=name, exact=True).click()
+
+
+def test_ask_opens_with_an_example_that_the_mass_decides_again(page):
+    expect(page.get_by_text("An example.")).to_be_visible()
+    expect(pill(page)).to_have_text("✕ Hallucination")
+    expect(page.locator(".js-plotly-plot:visible")).to_have_count(1)
+    shoot(page, "ask-example")
+    assert fits_the_screen(page)
+    thresholds = page.locator(".hl-table:visible tbody td:nth-child(3)")
+    before = thresholds.all_inner_texts()
+    page.get_by_label("number input for HDR mass: share of genuine answers inside").fill("0.6")
+    page.keyboard.press("Enter")
+    expect(thresholds).not_to_have_text(before)
 
 
 def test_ask_answers_judges_and_decides_again(page):
     page.get_by_role("button", name="What is a good pet for a small flat?").click()
     expect(page.get_by_role("textbox", name="Possible answers")).to_have_value("a cat\na goldfish")
-    page.get_by_role("button", name="Ask", exact=True).click()
+    press_ask(page)
     expect(pill(page)).to_contain_text(re.compile("allucination"))
     expect(page.locator(".hl-answer")).to_contain_text(re.compile("cat|goldfish", re.I))
     expect(page.locator(".hl-table:visible tbody tr")).to_have_count(2)
@@ -152,7 +171,7 @@ def test_a_spliced_answer_is_a_hallucination(page):
     page.get_by_role("textbox", name="Answer to judge").fill(
         "A goldfish, because it purrs and naps indoors in winter."
     )
-    page.get_by_role("button", name="Ask", exact=True).click()
+    press_ask(page)
     expect(pill(page)).to_have_text("✕ Hallucination")
     expect(page.locator(".js-plotly-plot:visible")).to_have_count(1)
     shoot(page, "ask-hallucination")
@@ -162,7 +181,7 @@ def test_a_spliced_answer_is_a_hallucination(page):
 def test_a_nonsense_question_gets_no_verdict_and_markup_stays_text(page):
     question_box(page).fill("Why is <img src=x onerror=alert(1)> heavier than Tuesday?")
     page.get_by_role("textbox", name="Possible answers").fill("<b>purple</b>\ngravity")
-    page.get_by_role("button", name="Ask", exact=True).click()
+    press_ask(page)
     expect(pill(page)).to_have_text("? No verdict")
     expect(page.locator(".hl-card img, .hl-card b")).to_have_count(0)
     shoot(page, "ask-no-verdict")

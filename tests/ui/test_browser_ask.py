@@ -14,6 +14,7 @@ from tests.ui.test_browser import (  # noqa: F401  # fixtures
     one_look,
     page,
     pill,
+    press_ask,
     question_box,
     shoot,
 )
@@ -26,7 +27,7 @@ QUESTION = "What is a good pet for a small flat?"
 def ask(page: Page) -> None:
     page.get_by_role("button", name=QUESTION).click()
     expect(page.get_by_role("textbox", name="Possible answers")).to_have_value("a cat\na goldfish")
-    page.get_by_role("button", name="Ask", exact=True).click()
+    press_ask(page)
     expect(pill(page)).to_contain_text(re.compile("allucination"))
     expect(words(page).last).to_have_text("∎")
 
@@ -101,9 +102,20 @@ def test_a_common_wrong_answer_is_found_out(page):
     page.get_by_role("textbox", name="Your own answer to it").fill("A full circle, 360 degrees.")
     page.get_by_role("button", name="Answer and compare").click()
     expect(page.get_by_text("✕ Like a listed wrong answer")).to_be_visible()
-    expect(page.locator(".js-plotly-plot:visible")).to_have_count(1)
+    expect(page.locator(".js-plotly-plot:visible")).to_have_count(2)  # the example's above
     page.wait_for_timeout(500)  # let the figure be drawn
     shoot(page, "ask-references")
+    assert fits_the_screen(page)
+
+
+def test_the_whole_experiment_shows_one_part_at_a_time(page):
+    panel(page, "The whole experiment")
+    expect(page.get_by_text("Figure 4, measured here: TruthfulQA, answer_only")).to_be_visible()
+    page.get_by_role("radio", name="Text verdicts").click()
+    expect(page.get_by_text("Where hints pay: genuine answers let in").first).to_be_visible()
+    expect(page.get_by_text("Figure 4, measured here: TruthfulQA, answer_only")).to_have_count(0)
+    page.wait_for_timeout(500)  # let the figures be drawn
+    shoot(page, "ask-experiment")
     assert fits_the_screen(page)
 
 
@@ -124,7 +136,7 @@ def test_a_pasted_answer_shows_which_words_do_not_belong(page):
     page.get_by_role("button", name=QUESTION).click()
     page.get_by_role("button", name="Judge my own answer").click()
     page.get_by_role("textbox", name="Answer to judge").fill("A goldfish, because it purrs.")
-    page.get_by_role("button", name="Ask", exact=True).click()
+    press_ask(page)
     expect(pill(page)).to_have_text("✕ Hallucination")
     expect(page.locator(".hl-answer mark").filter(has_text="p").first).to_be_visible()
     expect(page.locator(".hl-answer span").filter(has_text="goldfish")).to_be_visible()

@@ -201,8 +201,8 @@ def first_panels(result: AskResult | None) -> tuple[str, str, go.Figure | None, 
             "",
             None,
         )
-    card, *others = _judged(result)
-    return answer_card(result) + FIRST_NOTE, card, *others
+    card, figure, table, record = _judged(result)
+    return answer_card(result) + FIRST_NOTE, card, figure, table, record
 
 
 def _judged(result: AskResult) -> tuple[str, go.Figure | None, str, dict[str, Any]]:
