@@ -330,7 +330,7 @@ def test_coins_train_stop_compare_and_export(page):
     set_number(page, "M: flips", "4000")
     set_number(page, "Epochs", "2")
     page.get_by_role("button", name="Train live").click()
-    expect(page.get_by_text("Trained 2 epochs, 5 rounds. The network’s answer is right")).to_be_visible()
+    expect(page.get_by_text("Trained 2 epochs, 5 rounds: N = 2.")).to_be_visible()
     for kind, name in (("CSV", "hallulab-coins.csv"), ("PNG", "hallulab-coins.png")):
         with page.expect_download() as saved:
             page.get_by_role("button", name=f"Save {kind}", exact=True).click()
@@ -343,7 +343,7 @@ def test_coins_train_stop_compare_and_export(page):
     expect(page.locator(".hl-card:visible progress")).to_be_visible()
     expect(page.get_by_text(re.compile(r"every round has finished \d"))).to_be_visible()
     page.get_by_role("button", name="Stop", exact=True).locator("visible=true").click()
-    expect(page.get_by_text(re.compile("Stopped after .* The network’s answer is right"))).to_be_visible()
+    expect(page.get_by_text(re.compile("Stopped after .* of 100 epochs, 5 rounds: N = 2"))).to_be_visible()
     runs = page.locator(".hl-table:visible").last.locator("tbody tr")
     expect(runs).to_have_count(4)  # squared error, and three ways to answer after cross-entropy
     page.wait_for_timeout(500)
