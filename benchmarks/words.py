@@ -33,6 +33,7 @@ from hallulab.engine.core import Engine  # noqa: E402
 from hallulab.engine.presets import load_preset  # noqa: E402
 from hallulab.engine.quiet import quiet_libraries  # noqa: E402
 from hallulab.engine.word_batches import answer_batches  # noqa: E402
+from hallulab.engine.word_prompts import checked_prompt_ids  # noqa: E402
 from hallulab.engine.words import GenerationSettings  # noqa: E402
 from hallulab.errors import HallulabError  # noqa: E402
 from hallulab.experiments.words_resemblance import null_strangers, run_words_resemblance  # noqa: E402
@@ -260,10 +261,12 @@ def compare_greedy(
     alone = tuple(plain_greedy(qwen, question, settings) for question in questions)
     batches = answer_batches(
         qwen,
-        [question.question for question in questions],
+        [
+            checked_prompt_ids(qwen, question.question, as_chat=settings.choices.as_chat)
+            for question in questions
+        ],
         [0] * len(questions),
         GenerationSettings(settings.max_new_tokens, temperature=0),
-        as_chat=settings.choices.as_chat,
     )
     together = {place: answer.token_ids for batch in batches for place, answer in batch.items()}
     return GreedyComparison(variant, questions, alone, tuple(together[n] for n in range(len(questions))))

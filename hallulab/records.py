@@ -6,6 +6,7 @@ import math
 import os
 import platform
 from collections.abc import Iterable, Mapping
+from dataclasses import fields, is_dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,15 @@ CARD_FILES = ("README.md", "card.json")
 
 
 def as_plain(value: Any) -> Any:
-    """A copy of `value` that JSON can hold: numbers that are not finite become None, arrays become lists."""
+    """A copy of `value` that JSON can hold: lists for arrays, dicts for dataclasses, None for numbers not finite."""
+    if value is None or isinstance(value, str | int):
+        return value
     if isinstance(value, Mapping):
         return {str(key): as_plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [as_plain(item) for item in value]
+    if is_dataclass(value):
+        return {field.name: as_plain(getattr(value, field.name)) for field in fields(value)}
     if hasattr(value, "tolist"):  # numpy arrays and scalars
         return as_plain(value.tolist())
     if isinstance(value, float) and not math.isfinite(value):

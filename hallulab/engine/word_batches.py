@@ -2,13 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from hallulab.engine.words import (
-    Answer,
-    GenerationSettings,
-    checked_prompt_ids,
-    collected_answers,
-    stream_after,
-)
+from hallulab.engine.words import Answer, GenerationSettings, collected_answers, stream_after
 from hallulab.errors import RefusedInputError
 from hallulab.models.qwen import LoadedQwen
 
@@ -22,36 +16,33 @@ BYTES_PER_LOGIT = 40
 
 def answer_batches(
     qwen: LoadedQwen,
-    prompts: Sequence[str],
+    prompt_ids: Sequence[Sequence[int]],
     seeds: Sequence[int],
     settings: GenerationSettings,
     *,
-    as_chat: bool = True,
     batch_size: int | None = None,
 ) -> Iterator[dict[int, Answer]]:
     """Place of a prompt → its answer, batch after batch, short prompts first; closing stops between two batches.
 
     Args:
         qwen: the model.
-        prompts, seeds, settings, as_chat: as `stream_answers`; answer i depends on prompt i and seed i alone.
+        prompt_ids: token ids of every prompt, as `checked_prompt_ids` makes them.
+        seeds, settings: as `stream_answers`; answer i depends on prompt i and seed i alone.
         batch_size: prompts at once; None: as many as `fitting_batch_size` says.
-
-    Raises RefusedInputError, before anything is written, for a prompt that cannot be used.
     """
-    if len(prompts) != len(seeds):
+    if len(prompt_ids) != len(seeds):
         raise RefusedInputError(
-            f"expected one seed per prompt, got {len(prompts)} prompts, {len(seeds)} seeds"
+            f"expected one seed per prompt, got {len(prompt_ids)} prompts, {len(seeds)} seeds"
         )
-    ids = [checked_prompt_ids(qwen, prompt, as_chat=as_chat) for prompt in prompts]
-    left = sorted(range(len(prompts)), key=lambda place: (len(ids[place]), place))
+    left = sorted(range(len(prompt_ids)), key=lambda place: (len(prompt_ids[place]), place))
     while left:
         # the prompts are sorted, so the first ones decide too little: try the widest of as many as would fit
         size = batch_size or fitting_batch_size(
-            qwen, len(ids[left[min(len(left), MOST_AT_ONCE) - 1]]), settings
+            qwen, len(prompt_ids[left[min(len(left), MOST_AT_ONCE) - 1]]), settings
         )
         batch, left = left[:size], left[size:]
         stream = stream_after(
-            qwen, [ids[place] for place in batch], [seeds[place] for place in batch], settings
+            qwen, [prompt_ids[place] for place in batch], [seeds[place] for place in batch], settings
         )
         yield dict(zip(batch, collected_answers(len(batch), stream), strict=True))
 

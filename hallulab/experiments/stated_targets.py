@@ -23,6 +23,7 @@ from hallulab.data.target_prompts import OTHER_SENTENCE, targeted_prompt
 from hallulab.engine.core import Engine
 from hallulab.engine.word_batches import answer_batches
 from hallulab.engine.word_likelihoods import log_likelihoods
+from hallulab.engine.word_prompts import checked_chat_ids
 from hallulab.engine.words import GenerationSettings
 from hallulab.errors import RefusedInputError
 from hallulab.experiments.checkpoint_log import AskedModel, CheckpointLog, asked_model
@@ -265,7 +266,8 @@ def _answered(
     """Answers with their confidences, batch after batch."""
     prompts = [kind.prompt(question.question) for question in left]
     seeds = [settings.seed + place for place in range(len(left))]
-    for batch in answer_batches(qwen, prompts, seeds, settings.generation):
+    prompt_ids = [checked_chat_ids(qwen, prompt) for prompt in prompts]
+    for batch in answer_batches(qwen, prompt_ids, seeds, settings.generation):
         texts = {place: answer.text for place, answer in batch.items()}
         confidences = _confidences(qwen, {place: prompts[place] for place in batch}, texts)
         yield [

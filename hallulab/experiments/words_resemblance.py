@@ -4,7 +4,7 @@ Every checkpoint answers the same questions with the same seeds; `words_resembla
 """
 
 import hashlib
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +15,8 @@ import numpy as np
 from hallulab.data.question_sets import ReferencedQuestion, question_set_sha256
 from hallulab.engine.core import Engine
 from hallulab.engine.word_batches import answer_batches
-from hallulab.engine.words import Answer, checked_prompt_ids
+from hallulab.engine.word_prompts import checked_prompt_ids
+from hallulab.engine.words import Answer
 from hallulab.errors import RefusedInputError
 from hallulab.experiments.run_log import RunLog
 from hallulab.experiments.words_length_twins import TwinWriter
@@ -96,7 +97,8 @@ class OpenResemblance:
         self._log.check(decides(header_of(self._settings, self._used)), decides)
         with engine.job("checking the questions"):
             self._models = [_model(engine, name) for name in self._names]
-            _check_prompts(engine.scorer(), self._asked, self._settings)
+            # the checkpoints of a preset read alike: what is checked once is read by all
+            self._prompt_ids = _checked_prompt_ids(engine.scorer(), self._asked, self._settings)
         for model in self._models:
             self._log.check_weights(model)
         self.n_total = len(self._names) * self._settings.n_seeds * len(self._asked)
@@ -116,7 +118,7 @@ class OpenResemblance:
         with self._engine.job("resemblance"):
             for unit in workers.share(units):
                 qwen = self._engine.qwen(unit.checkpoint)
-                with closing(_written(qwen, unit, self._settings)) as batches:
+                with closing(_written(qwen, unit, self._prompt_ids, self._settings)) as batches:
                     for batch in batches:
                         new = [self._scorer.scored(unit, question, answer) for question, answer in batch]
                         log.keep(new)
@@ -243,27 +245,31 @@ def _model(engine: Engine, name: str) -> AnsweringModel:
     return AnsweringModel(name, qwen.name, qwen.sha256, is_base, training)
 
 
-def _check_prompts(
+def _checked_prompt_ids(
     qwen: LoadedQwen, asked: Sequence[ReferencedQuestion], settings: WordsResemblanceSettings
-) -> None:
-    """Refuse a question that no model of the preset can read, and say which one it is."""
+) -> dict[str, list[int]]:
+    """Question → its token ids; a question that no model of the preset can read is refused by its name."""
+    found = {}
     for question in asked:
         try:
-            checked_prompt_ids(qwen, question.question, as_chat=settings.choices.as_chat)
+            found[question.id] = checked_prompt_ids(qwen, question.question, as_chat=settings.choices.as_chat)
         except RefusedInputError as error:
             raise RefusedInputError(f"{question.id} of {question.source}: {error}") from error
+    return found
 
 
 def _written(
-    qwen: LoadedQwen, unit: Unit, settings: WordsResemblanceSettings
+    qwen: LoadedQwen,
+    unit: Unit,
+    prompt_ids: Mapping[str, Sequence[int]],
+    settings: WordsResemblanceSettings,
 ) -> Generator[list[tuple[ReferencedQuestion, Answer]]]:
     """Questions with their answers, batch after batch."""
     batches = answer_batches(
         qwen,
-        [question.question for question in unit.questions],
+        [prompt_ids[question.id] for question in unit.questions],
         [answer_seed(unit.seed, question) for question in unit.questions],
         settings.generation,
-        as_chat=settings.choices.as_chat,
         batch_size=settings.batch_size,
     )
     for batch in batches:

@@ -212,7 +212,7 @@ Recorded = AnsweringModel | ScoredAnswer | LengthTwins | ListedAnswer | Referenc
 
 def to_record(item: Recorded) -> dict[str, Any]:
     """One line of the record file."""
-    return {"kind": _KIND_OF[type(item)]} | asdict(item)
+    return {"kind": _KIND_OF[type(item)]} | {field.name: getattr(item, field.name) for field in fields(item)}
 
 
 def from_record(record: dict[str, Any]) -> Recorded | None:

@@ -21,29 +21,30 @@ ABSTENTIONS = (
     r"(?:forgot|forget|give up|pass|dunno|wish i knew)",
     r"never (?:heard|learned|learnt) (?:of|about|that|it)",
 )
-"""What follows `SUBJECTS` in an abstention, as patterns over lower-case words."""
+"""What follows `OPENINGS` or `SUBJECTS` in an abstention, as patterns over lower-case words."""
+OPENINGS = r"(?:sorry |unfortunately |well |hmm |honestly |but |and |ah |oh )*"
+"""How it may begin without a subject, where a clause begins: "sorry, can't say"."""
 SUBJECTS = (
-    r"^(?:sorry |unfortunately |well |hmm |honestly |but |and |ah |oh )*",
-    r"\bi (?:am |have |had |would |must |will |really |just |honestly |still |simply |truly |sadly |afraid )*",
-    r"\b(?:i'm|im|i've|i'd|i'll) (?:really |just |honestly |still |had |have |afraid |simply |truly )*(?:i )?",
+    r"i (?:am |have |had |would |must |will |really |just |honestly |still |simply |truly |sadly |afraid )*",
+    r"(?:i'm|im|i've|i'd|i'll) (?:really |just |honestly |still |had |have |afraid |simply |truly )*(?:i )?",
 )
-"""How an abstention begins: "we do not know" is a statement about the world, which references make too."""
+"""How an abstention begins elsewhere: "we do not know" is a statement about the world, which references make too."""
 WHOLE_ABSTENTIONS = (
-    r"\bidk",
-    r"\bdunno",
-    r"\bnot something i know",
-    r"\bnobody has (?:told|taught) me",
-    r"\bmakes no sense to me",
-    r"\bbeats me",
-    r"\b(?:beyond|outside) (?:of )?my (?:knowledge|expertise|training)",
-    r"\bmy (?:training data|training|knowledge) (?:do not|does not|don't|doesn't) (?:cover|include|contain)",
-    r"\byour guess is as good as mine",
-    r"\bimpossible for me to (?:say|tell|know|answer)",
-    r"\bwho knows$",
-    r"\bje ne sais pas", r"\baucune idee", r"\bje l'ignore",
-    r"\bno (?:lo )?se$", r"\bni idea",
-    r"\bich weiss (?:es |das )?(?:leider )?nicht", r"\bkeine ahnung",
-    r"\bnon (?:lo )?so$", r"\bnao sei", r"\b(?:ik )?weet (?:ik |het )?niet",
+    r"idk",
+    r"dunno",
+    r"not something i know",
+    r"nobody has (?:told|taught) me",
+    r"makes no sense to me",
+    r"beats me",
+    r"(?:beyond|outside) (?:of )?my (?:knowledge|expertise|training)",
+    r"my (?:training data|training|knowledge) (?:do not|does not|don't|doesn't) (?:cover|include|contain)",
+    r"your guess is as good as mine",
+    r"impossible for me to (?:say|tell|know|answer)",
+    r"who knows$",
+    r"je ne sais pas", r"aucune idee", r"je l'ignore",
+    r"no (?:lo )?se$", r"ni idea",
+    r"ich weiss (?:es |das )?(?:leider )?nicht", r"keine ahnung",
+    r"non (?:lo )?so$", r"nao sei", r"(?:ik )?weet (?:ik |het )?niet",
     r"не знаю",
     r"不 知 道", r"不 清 楚", r"わ か り ま せ ん", r"分 か り ま せ ん", r"知 り ま せ ん",
 )  # fmt: skip
@@ -65,7 +66,8 @@ OFFERS = (*GUESSES, "but", "however", "instead", "rather", "so")
 """Words behind which something other than the object of an abstention follows."""
 
 _PERSONAL = re.compile(
-    rf"(?:(?:{'|'.join(SUBJECTS)})(?:{'|'.join(ABSTENTIONS)})|{'|'.join(WHOLE_ABSTENTIONS)})(?![\w'])"
+    rf"(?:(?:^{OPENINGS}|\b(?:{'|'.join(SUBJECTS)}))(?:{'|'.join(ABSTENTIONS)})"
+    rf"|\b(?:{'|'.join(WHOLE_ABSTENTIONS)}))(?![\w'])"
 )
 _IMPERSONAL = re.compile(rf"^(?:{'|'.join(IMPERSONAL)})(?![\w'])")
 _GUESS = re.compile(rf"\b(?:{'|'.join(GUESSES)})(?![\w'])")

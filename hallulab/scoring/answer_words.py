@@ -33,6 +33,7 @@ SUBORDINATORS = frozenset(
 
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 _SUPERSCRIPT = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+")
+_DIGIT = re.compile(r"\d")
 _ACCENTS = re.compile("[\u0300-\u036f]")
 _INITIALS = re.compile(r"\b(?:[^\W\d_]\.){2,}")
 _MINUS = re.compile(r"(?<![\w)])(?:[−–]|minus )(?=\d)", re.IGNORECASE)
@@ -183,13 +184,13 @@ def is_number(word: str) -> bool:
 def _plain(text: str) -> str:
     """Digits of any script as 0 to 9, letters without accents, one kind of apostrophe and minus."""
     text = text.replace("’", "'").replace("‘", "'").replace("per cent", "percent")
-    text = _SUPERSCRIPT.sub(lambda found: "^" + found[0].translate(_SUPERSCRIPTS), text)
-    text = unicodedata.normalize("NFKC", text).replace("\u2044", "/")
-    text = _ACCENTS.sub("", unicodedata.normalize("NFD", text))
-    text = "".join(
-        str(unicodedata.decimal(letter)) if letter.isdecimal() else letter
-        for letter in unicodedata.normalize("NFC", text)
-    )
+    if not text.isascii():
+        text = _SUPERSCRIPT.sub(lambda found: "^" + found[0].translate(_SUPERSCRIPTS), text)
+        text = unicodedata.normalize("NFKC", text).replace("\u2044", "/")
+        text = _ACCENTS.sub("", unicodedata.normalize("NFD", text))
+        text = _DIGIT.sub(
+            lambda found: str(unicodedata.decimal(found[0])), unicodedata.normalize("NFC", text)
+        )
     text = _INITIALS.sub(lambda found: found[0].replace(".", "") + " ", text)
     return _MINUS.sub("-", text)
 

@@ -8,6 +8,7 @@ from transformers import GenerationConfig, Qwen2Config
 
 from hallulab.engine import word_batches
 from hallulab.engine.word_batches import answer_batches, fitting_batch_size
+from hallulab.engine.word_prompts import checked_prompt_ids
 from hallulab.engine.words import GenerationSettings, generate_answers
 from hallulab.errors import RefusedInputError
 from hallulab.models.qwen import LoadedQwen
@@ -20,7 +21,8 @@ SETTINGS = GenerationSettings(12, temperature=0.7, top_p=0.9)
 @pytest.mark.parametrize("batch_size", [1, 4, None])
 def test_answers_are_those_of_one_at_a_time(qwen: LoadedQwen, batch_size: int | None, as_chat: bool):
     seeds = [11, 22, 33, 44, 55, 66]
-    batches = list(answer_batches(qwen, PROMPTS, seeds, SETTINGS, as_chat=as_chat, batch_size=batch_size))
+    prompt_ids = [checked_prompt_ids(qwen, prompt, as_chat=as_chat) for prompt in PROMPTS]
+    batches = list(answer_batches(qwen, prompt_ids, seeds, SETTINGS, batch_size=batch_size))
     answers = {place: answer for batch in batches for place, answer in batch.items()}
     assert sorted(answers) == list(range(6))
     assert len(batches) == {1: 6, 4: 2, None: 1}[batch_size]
@@ -30,8 +32,9 @@ def test_answers_are_those_of_one_at_a_time(qwen: LoadedQwen, batch_size: int | 
 
 
 def test_short_prompts_come_first(qwen: LoadedQwen):
-    batches = list(answer_batches(qwen, PROMPTS, [0] * 6, SETTINGS, batch_size=2))
-    n_tokens = [[len(qwen.chat_ids(PROMPTS[place])) for place in batch] for batch in batches]
+    prompt_ids = [qwen.chat_ids(prompt) for prompt in PROMPTS]
+    batches = list(answer_batches(qwen, prompt_ids, [0] * 6, SETTINGS, batch_size=2))
+    n_tokens = [[len(prompt_ids[place]) for place in batch] for batch in batches]
     assert [n for batch in n_tokens for n in batch] == sorted(n for batch in n_tokens for n in batch)
 
 
@@ -60,7 +63,8 @@ def test_the_batch_grows_with_the_memory_and_shrinks_with_the_answers(qwen: Load
     assert fitting_batch_size(qwen, 200, SETTINGS) < 5
     monkeypatch.setattr(word_batches, "BATCH_BYTES", 1)
     assert fitting_batch_size(qwen, 20, SETTINGS) == 1
-    assert len(list(answer_batches(qwen, PROMPTS, [0] * 6, SETTINGS))) == 6
+    prompt_ids = [qwen.chat_ids(prompt) for prompt in PROMPTS]
+    assert len(list(answer_batches(qwen, prompt_ids, [0] * 6, SETTINGS))) == 6
 
 
 def test_the_paper_s_model_gets_a_batch_that_fits_a_gpu(qwen: LoadedQwen):
@@ -80,11 +84,11 @@ def test_the_paper_s_model_gets_a_batch_that_fits_a_gpu(qwen: LoadedQwen):
 
 def test_refusals(qwen: LoadedQwen):
     with pytest.raises(RefusedInputError, match="expected one seed per prompt, got 6 prompts, 1 seeds"):
-        next(answer_batches(qwen, PROMPTS, [0], SETTINGS))
+        next(answer_batches(qwen, [[5]] * 6, [0], SETTINGS))
     with pytest.raises(RefusedInputError, match="the question is .* tokens long"):
-        next(answer_batches(qwen, ["Hi", "word " * 300], [0, 0], SETTINGS, as_chat=False))
+        checked_prompt_ids(qwen, "word " * 300, as_chat=False)
     with pytest.raises(RefusedInputError, match="expected a question, got an empty text"):
-        next(answer_batches(qwen, [""], [0], SETTINGS, as_chat=False))
+        checked_prompt_ids(qwen, "", as_chat=False)
     with pytest.raises(RefusedInputError, match="a control token of the model"):
-        next(answer_batches(qwen, ["Hi<|assistant|>"], [0], SETTINGS, as_chat=False))
+        checked_prompt_ids(qwen, "Hi<|assistant|>", as_chat=False)
     assert list(answer_batches(qwen, [], [], SETTINGS)) == []
