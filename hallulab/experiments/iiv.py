@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ from hallulab.data.coins import check_whole
 from hallulab.engine.core import Engine
 from hallulab.engine.word_likelihoods import log_likelihoods
 from hallulab.errors import RefusedInputError
-from hallulab.experiments.checkpoint_log import AskedModel, CheckpointLog, asked_model
+from hallulab.experiments.asked_model import AskedModel, asked_model
 from hallulab.experiments.poor_models import FILE_NAME as POOR_MODELS_FILE
+from hallulab.experiments.run_log import RunLog, record_format
 from hallulab.models.qwen import LoadedQwen
 from hallulab.records import RecordFile, library_versions
 from hallulab.scoring.job_progress import taking_turns
@@ -130,21 +131,28 @@ def run_iiv(
     asked = candidate_questions(
         settings.question_set, settings.n_questions, path=questions_path, seed=settings.seed
     )
-    log = _Log(settings, asked, records)
+    header = _header_of(settings, asked)
+    log: RunLog[Recorded] = RunLog(FORMAT, records)
+    log.check(_decides(header), _decides)
+    log.begin(header)
+    log.keep_new(map(_listed, asked))
+    named = replace(settings, checkpoints=tuple(names))
     n_total = len(names) * len(asked)
     with engine.enter("Is-It-Valid") as ticket:
         for waiting in taking_turns(ticket):
             yield IivStep(waiting.message, 0, n_total)
         for place, name in enumerate(names):
             qwen = engine.qwen(name)
-            log.keep_model(AskedModel(name, qwen.name, qwen.sha256, name == engine.preset.words.base_name))
-            left = [question for question in asked if (name, question.id) not in log.scores]
+            model = asked_model(engine, name)
+            log.check_weights(model)
+            log.keep_new([model])
+            left = [question for question in asked if ("scores", name, question.id) not in log.items]
             n_done = (place + 1) * len(asked) - len(left)
             for batch in _batches(left):
                 log.keep(_scored(qwen, name, batch))
                 n_done += len(batch)
-                yield IivStep(name, n_done, n_total, log.result(names))
-    yield IivStep("done", n_total, n_total, log.result(names))
+                yield IivStep(name, n_done, n_total, _result(log, named, library_versions()))
+    yield IivStep("done", n_total, n_total, _result(log, named, library_versions()))
 
 
 def records_path(folder: Path, settings: IivSettings) -> Path:
@@ -213,82 +221,74 @@ def _sha256(questions: Sequence[CandidateQuestion]) -> str:
     return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()
 
 
-class _Log(CheckpointLog):
-    """What the run has measured, in memory and in its file."""
-
-    def __init__(
-        self, settings: IivSettings, questions: Sequence[CandidateQuestion], records: RecordFile | None
-    ):
-        super().__init__(records)
-        self.scores: dict[tuple[str, str], CandidateScores] = {}
-        self._settings = settings
-        self._questions = tuple(map(_listed, questions))
-        sha256 = _sha256(questions)
-        self.check_headers(settings, sha256, may_grow=MAY_GROW)
-        for record in self.found:
-            _add(record, self.models, self.scores)
-        if records and not self.found:
-            header = {"kind": "settings", "settings": asdict(settings), "questions_sha256": sha256}
-            records.append_all(
-                [
-                    header | {"versions": library_versions()},
-                    *({"kind": "question"} | asdict(question) for question in self._questions),
-                ]
-            )
-
-    def keep(self, scores: Sequence[CandidateScores]) -> None:
-        """Keep scores, in the file as well."""
-        self.scores.update({(one.checkpoint, one.question_id): one for one in scores})
-        if self.records:
-            self.records.append_all([{"kind": "scores"} | asdict(one) for one in scores])
-
-    def result(self, names: Sequence[str]) -> IivResult:
-        """Everything measured so far of these checkpoints."""
-        return IivResult(
-            replace(self._settings, checkpoints=tuple(names)),
-            self._questions,
-            tuple(self.models[name] for name in names if name in self.models),
-            {key: one for key, one in self.scores.items() if key[0] in names},
-            library_versions(),
-        )
-
-
-def _add(
-    record: dict[str, Any],
-    models: dict[str, AskedModel],
-    scores: dict[tuple[str, str], CandidateScores],
-) -> None:
-    """Take what an earlier run measured."""
-    own: dict[str, Any] = {key: value for key, value in record.items() if key != "kind"}
-    if record.get("kind") == "model":
-        model = asked_model(record)
-        models[model.checkpoint] = model
-    elif record.get("kind") == "scores":
-        own |= {name: tuple(own[name]) for name in ("log_likelihoods", "n_tokens")}
-        scores[own["checkpoint"], own["question_id"]] = CandidateScores(**own)
-
-
 def _read_run(records: RecordFile) -> IivResult:
-    found = records.read()
-    models: dict[str, AskedModel] = {}
-    scores: dict[tuple[str, str], CandidateScores] = {}
-    try:
-        header = next(record for record in found if record.get("kind") == "settings")
-        settings = IivSettings(
-            **header["settings"] | {"checkpoints": tuple(header["settings"]["checkpoints"])}
-        )
-        questions = tuple(_question(record) for record in found if record.get("kind") == "question")
-        for record in found:
-            _add(record, models, scores)
-    except (StopIteration, KeyError, TypeError) as error:
+    log: RunLog[Recorded] = RunLog(FORMAT, records)
+    if not log.headers:
         raise RefusedInputError(
-            f"expected an Is-It-Valid run of this version in {records.path}, got another ({error}): make it again "
-            "with `python -m hallulab iiv --out FOLDER`"
+            f"expected an Is-It-Valid run in {records.path}, found none: make one with "
+            "`python -m hallulab iiv --out FOLDER`"
+        )
+    settings, _ = _read_header(log.headers[-1])
+    names = tuple(model.checkpoint for model in log.of_type(AskedModel))
+    return _result(log, replace(settings, checkpoints=names), log.headers[-1].get("versions", {}))
+
+
+def _result(log: RunLog["Recorded"], settings: IivSettings, versions: dict[str, str]) -> IivResult:
+    """Everything measured so far of the checkpoints that the settings name."""
+    models = {model.checkpoint: model for model in log.of_type(AskedModel)}
+    names = settings.checkpoints
+    return IivResult(
+        settings,
+        tuple(log.of_type(ListedQuestion)),
+        tuple(models[name] for name in names if name in models),
+        {
+            (one.checkpoint, one.question_id): one
+            for one in log.of_type(CandidateScores)
+            if one.checkpoint in names
+        },
+        versions,
+    )
+
+
+Recorded = AskedModel | ListedQuestion | CandidateScores
+"""What is kept of a run, one line each."""
+
+
+def _key_of(item: Recorded) -> tuple[str, ...]:
+    match item:
+        case AskedModel():
+            return "model", item.checkpoint
+        case ListedQuestion():
+            return "question", item.id
+        case CandidateScores():
+            return "scores", item.checkpoint, item.question_id
+
+
+FORMAT = record_format(
+    "an Is-It-Valid run",
+    {"model": AskedModel, "question": ListedQuestion, "scores": CandidateScores},
+    _key_of,
+)
+
+
+def _header_of(settings: IivSettings, questions: Sequence[CandidateQuestion]) -> dict[str, Any]:
+    return {"settings": asdict(settings), "questions_sha256": _sha256(questions)}
+
+
+def _read_header(header: Mapping[str, Any]) -> tuple[IivSettings, str]:
+    """Settings, and the hash of the questions; RefusedInputError for another version's."""
+    try:
+        asked = header["settings"] | {"checkpoints": tuple(header["settings"]["checkpoints"])}
+        return IivSettings(**asked), header["questions_sha256"]
+    except (KeyError, TypeError) as error:
+        raise RefusedInputError(
+            f"expected the settings of an Is-It-Valid run of this version, got others ({error}): run it again in "
+            "another folder"
         ) from error
-    return IivResult(settings, questions, tuple(models.values()), scores, header.get("versions", {}))
 
 
-def _question(record: dict[str, Any]) -> ListedQuestion:
-    own: dict[str, Any] = {key: value for key, value in record.items() if key != "kind"}
-    own |= {name: tuple(own[name]) for name in ("answers", "is_valid", "data_probability")}
-    return ListedQuestion(**own)
+def _decides(header: Mapping[str, Any]) -> dict[str, Any]:
+    """What two runs must agree in to be the same; checkpoints can be added."""
+    settings, questions_sha256 = _read_header(header)
+    asked = {name: value for name, value in vars(settings).items() if name not in MAY_GROW}
+    return asked | {"questions": questions_sha256}

@@ -6,12 +6,12 @@ records of another run before anything is written.
 
 import json
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Generic, TypeVar
 
 from hallulab.errors import RefusedInputError
 from hallulab.experiments.workers import Workers, process_path, process_paths
-from hallulab.records import RecordFile, as_plain, library_versions
+from hallulab.records import RecordFile, as_plain, as_tuples, library_versions
 
 Item = TypeVar("Item")
 Kind = TypeVar("Kind")
@@ -31,6 +31,42 @@ class RecordFormat(Generic[Item]):
     """None for a line of another kind; RefusedInputError for one of another version"""
     key_of: Callable[[Item], Hashable]
     """equal for two measurements of the same thing, of which the later one counts"""
+
+
+def record_format(
+    experiment: str,
+    kinds: Mapping[str, type[Any]],
+    key_of: Callable[[Any], Hashable],
+    *,
+    nested: Mapping[str, type[Any]] | None = None,
+) -> RecordFormat[Any]:
+    """Measurements that are dataclasses of plain values, one line each.
+
+    Args:
+        experiment, key_of: as `RecordFormat`.
+        kinds: what a line calls itself → what it holds.
+        nested: name of a field that holds a dataclass → which; such a field may be None.
+    """
+    kind_of = {cls: kind for kind, cls in kinds.items()}
+
+    def to_record(item: Any) -> dict[str, Any]:
+        return {"kind": kind_of[type(item)]} | {one.name: getattr(item, one.name) for one in fields(item)}
+
+    def from_record(record: Record) -> Any:
+        cls = kinds.get(record.get("kind", ""))
+        if cls is None:
+            return None
+        values = {one.name: as_tuples(record[one.name]) for one in fields(cls) if one.name in record}
+        try:
+            made = {name: of(**values[name]) for name, of in (nested or {}).items() if values.get(name)}
+            return cls(**values | made)
+        except TypeError as error:
+            raise RefusedInputError(
+                f"expected the records of {experiment} of this version, found others ({error}): run it again in "
+                "another folder"
+            ) from error
+
+    return RecordFormat(experiment, to_record, from_record, key_of)
 
 
 class RunLog(Generic[Item]):

@@ -4,7 +4,7 @@ Every checkpoint answers the same questions with the plain prompt, with each tar
 length that states none: what that control changes as well is no effect of the target.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,8 @@ from hallulab.engine.word_likelihoods import log_likelihoods
 from hallulab.engine.word_prompts import checked_chat_ids
 from hallulab.engine.words import GenerationSettings
 from hallulab.errors import RefusedInputError
-from hallulab.experiments.checkpoint_log import AskedModel, CheckpointLog, asked_model
+from hallulab.experiments.asked_model import AskedModel, asked_model
+from hallulab.experiments.run_log import RunLog, record_format
 from hallulab.models.qwen import LoadedQwen
 from hallulab.records import RecordFile, library_versions
 from hallulab.scoring.answer_file import GivenAnswer
@@ -185,18 +186,26 @@ def run_stated_targets(
     for name in names:
         engine.checkpoint_place("words", name)
     questions = asked_questions(settings, questions_path)
-    log = _Log(settings, questions, records)
+    header = _header_of(settings, questions)
+    log: RunLog[Recorded] = RunLog(FORMAT, records)
+    log.check(_decides(header), _decides)
+    log.begin(header)
+    log.keep_new(questions)
     n_total = len(names) * len(settings.prompts) * len(questions)
     with engine.job("stated targets"):
         for name in names:
             qwen = engine.qwen(name)
-            log.keep_model(AskedModel(name, qwen.name, qwen.sha256, name == engine.preset.words.base_name))
+            model = asked_model(engine, name)
+            log.check_weights(model)
+            log.keep_new([model])
             for kind in settings.prompts:
-                left = [q for q in questions if (name, kind.name, q.id) not in log.answers]
+                left = [q for q in questions if ("answer", name, kind.name, q.id) not in log.items]
                 for batch in _answered(qwen, name, kind, left, settings):
                     log.keep(batch)
-                    yield TargetsStep(f"{name}, {kind.name}", len(log.answers), n_total)
-    yield TargetsStep("done", n_total, n_total, log.result(names))
+                    n_done = len(log.of_type(TargetAnswer))
+                    yield TargetsStep(f"{name}, {kind.name}", n_done, n_total)
+    result = _result(log, replace(settings, checkpoints=tuple(names)), library_versions())
+    yield TargetsStep("done", n_total, n_total, result)
 
 
 def asked_questions(
@@ -237,23 +246,17 @@ def read_stated_targets(records: RecordFile) -> StatedTargetsResult:
 
     Raises RefusedInputError for records that this version cannot read.
     """
-    found = records.read()
-    try:
-        header = next(record for record in found if record.get("kind") == "settings")
-        given = header["settings"]
-        settings = StatedTargetsSettings(
-            **given | {name: tuple(given[name]) for name in ("checkpoints", "targets")}
-        )
-        questions = tuple(_question(record) for record in found if record.get("kind") == "question")
-        log = _Log(settings, questions, None)
-        for record in found:
-            log.add(record)
-    except (StopIteration, KeyError, TypeError) as error:
+    log: RunLog[Recorded] = RunLog(FORMAT, records)
+    if not log.headers:
         raise RefusedInputError(
-            f"expected a run of stated targets of this version in {records.path}, got another ({error}): make one with "
+            f"expected a run of stated targets in {records.path}, found none: make one with "
             "`python -m hallulab targets --out FOLDER`"
-        ) from error
-    return log.result(tuple(log.models), header.get("versions", {}))
+        )
+    asked = [_read_header(header)[0] for header in log.headers]
+    every_target = dict.fromkeys(target for settings in asked for target in settings.targets)
+    names = tuple(model.checkpoint for model in log.of_type(AskedModel))
+    grown = replace(asked[-1], checkpoints=names, targets=tuple(every_target))
+    return _result(log, grown, log.headers[-1].get("versions", {}))
 
 
 def _answered(
@@ -293,61 +296,61 @@ def _confidences(qwen: LoadedQwen, prompts: dict[int, str], texts: dict[int, str
     return {place: min(1.0, value) for place, value in found.items()}
 
 
-class _Log(CheckpointLog):
-    """What the run has measured, in memory and in its file."""
-
-    def __init__(
-        self,
-        settings: StatedTargetsSettings,
-        questions: Sequence[ReferencedQuestion],
-        records: RecordFile | None,
-    ):
-        super().__init__(records)
-        self.answers: dict[tuple[str, str, str], TargetAnswer] = {}
-        self._settings, self._questions = settings, tuple(questions)
-        sha256 = question_set_sha256(self._questions)
-        self.check_headers(settings, sha256, may_grow=MAY_GROW)
-        for record in self.found:
-            self.add(record)
-        if records and not self.found:
-            header = {"kind": "settings", "settings": asdict(settings), "questions_sha256": sha256}
-            records.append_all(
-                [
-                    header | {"versions": library_versions()},
-                    *({"kind": "question"} | asdict(question) for question in questions),
-                ]
-            )
-
-    def add(self, record: dict[str, Any]) -> None:
-        """Take what an earlier run measured."""
-        if record.get("kind") == "model":
-            model = asked_model(record)
-            self.models[model.checkpoint] = model
-        elif record.get("kind") == "answer":
-            self._add(TargetAnswer(**{key: value for key, value in record.items() if key != "kind"}))
-
-    def keep(self, answers: Sequence[TargetAnswer]) -> None:
-        """Keep answers, in the file as well."""
-        for answer in answers:
-            self._add(answer)
-        if self.records:
-            self.records.append_all([{"kind": "answer"} | asdict(answer) for answer in answers])
-
-    def result(self, names: Sequence[str], versions: dict[str, str] | None = None) -> StatedTargetsResult:
-        """Everything measured so far of these checkpoints."""
-        return StatedTargetsResult(
-            replace(self._settings, checkpoints=tuple(names)),
-            self._questions,
-            tuple(self.models[name] for name in names if name in self.models),
-            tuple(answer for answer in self.answers.values() if answer.checkpoint in names),
-            library_versions() if versions is None else versions,
-        )
-
-    def _add(self, answer: TargetAnswer) -> None:
-        self.answers[answer.checkpoint, answer.prompt, answer.question_id] = answer
+def _result(
+    log: RunLog["Recorded"], settings: StatedTargetsSettings, versions: dict[str, str]
+) -> StatedTargetsResult:
+    """Everything measured so far of the checkpoints that the settings name."""
+    models = {model.checkpoint: model for model in log.of_type(AskedModel)}
+    names = settings.checkpoints
+    return StatedTargetsResult(
+        settings,
+        tuple(log.of_type(ReferencedQuestion)),
+        tuple(models[name] for name in names if name in models),
+        tuple(answer for answer in log.of_type(TargetAnswer) if answer.checkpoint in names),
+        versions,
+    )
 
 
-def _question(record: dict[str, Any]) -> ReferencedQuestion:
-    own: dict[str, Any] = {key: value for key, value in record.items() if key != "kind"}
-    own |= {name: tuple(own[name]) for name in ("correct_answers", "incorrect_answers")}
-    return ReferencedQuestion(**own)
+Recorded = AskedModel | ReferencedQuestion | TargetAnswer
+"""What is kept of a run, one line each."""
+
+
+def _key_of(item: Recorded) -> tuple[str, ...]:
+    match item:
+        case AskedModel():
+            return "model", item.checkpoint
+        case ReferencedQuestion():
+            return "question", item.id
+        case TargetAnswer():
+            return "answer", item.checkpoint, item.prompt, item.question_id
+
+
+FORMAT = record_format(
+    "a run of stated targets",
+    {"model": AskedModel, "question": ReferencedQuestion, "answer": TargetAnswer},
+    _key_of,
+)
+
+
+def _header_of(settings: StatedTargetsSettings, questions: Sequence[ReferencedQuestion]) -> dict[str, Any]:
+    return {"settings": asdict(settings), "questions_sha256": question_set_sha256(questions)}
+
+
+def _read_header(header: Mapping[str, Any]) -> tuple[StatedTargetsSettings, str]:
+    """Settings, and the hash of the questions; RefusedInputError for another version's."""
+    try:
+        given = header["settings"]
+        asked = given | {name: tuple(given[name]) for name in MAY_GROW}
+        return StatedTargetsSettings(**asked), header["questions_sha256"]
+    except (KeyError, TypeError) as error:
+        raise RefusedInputError(
+            f"expected the settings of a run of stated targets of this version, got others ({error}): run it again in "
+            "another folder"
+        ) from error
+
+
+def _decides(header: Mapping[str, Any]) -> dict[str, Any]:
+    """What two runs must agree in to be the same; checkpoints and targets can be added."""
+    settings, questions_sha256 = _read_header(header)
+    asked = {name: value for name, value in vars(settings).items() if name not in MAY_GROW}
+    return asked | {"questions": questions_sha256}

@@ -1,13 +1,13 @@
 """What a resemblance run is asked for, and what it leaves behind (Section 7.2 of [LHZSL])."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 from hallulab.data.question_sets import ReferencedQuestion
 from hallulab.engine.words import GenerationSettings
 from hallulab.errors import RefusedInputError
-from hallulab.experiments.run_log import RecordFormat
+from hallulab.experiments.run_log import record_format
 from hallulab.scoring.grades import Grade
 from hallulab.scoring.resemblance import Resemblance
 from hallulab.scoring.training_history import AdapterTraining
@@ -210,33 +210,6 @@ Recorded = AnsweringModel | ScoredAnswer | LengthTwins | ListedAnswer | Referenc
 """What is kept of a run, one line each."""
 
 
-def to_record(item: Recorded) -> dict[str, Any]:
-    """One line of the record file."""
-    return {"kind": _KIND_OF[type(item)]} | {field.name: getattr(item, field.name) for field in fields(item)}
-
-
-def from_record(record: dict[str, Any]) -> Recorded | None:
-    """What `to_record` wrote; None for other kinds of lines.
-
-    Raises RefusedInputError for a line of another version.
-    """
-    cls = next((cls for cls, kind in _KIND_OF.items() if kind == record.get("kind")), None)
-    if cls is None:
-        return None
-    try:
-        values = {field.name: record[field.name] for field in fields(cls)}
-        for name, kind in (("resemblance", Resemblance), ("training", AdapterTraining)):
-            if values.get(name):
-                values[name] = kind(**values[name])
-        values |= {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
-    except (KeyError, TypeError) as error:
-        raise RefusedInputError(
-            f"expected the records of a resemblance run of this version, found others ({error}): run it again in "
-            "another folder"
-        ) from error
-    return cls(**values)
-
-
 def key_of(item: Recorded) -> tuple[Any, ...]:
     """What tells two measurements apart."""
     match item:
@@ -252,7 +225,18 @@ def key_of(item: Recorded) -> tuple[Any, ...]:
             return "question", item.id
 
 
-FORMAT = RecordFormat("a resemblance run", to_record, from_record, key_of)
+FORMAT = record_format(
+    "a resemblance run",
+    {
+        "checkpoint": AnsweringModel,
+        "answer": ScoredAnswer,
+        "twins": LengthTwins,
+        "listed": ListedAnswer,
+        "question": ReferencedQuestion,
+    },
+    key_of,
+    nested={"resemblance": Resemblance, "training": AdapterTraining},
+)
 
 
 def header_of(settings: WordsResemblanceSettings, questions: QuestionsUsed) -> dict[str, Any]:
@@ -279,12 +263,3 @@ def decides(header: Mapping[str, Any]) -> dict[str, Any]:
     settings, questions = read_header(header)
     asked = {name: value for name, value in vars(settings).items() if name not in MAY_GROW}
     return asked | {"questions": questions.sha256}
-
-
-_KIND_OF: dict[type, str] = {
-    AnsweringModel: "checkpoint",
-    ScoredAnswer: "answer",
-    LengthTwins: "twins",
-    ListedAnswer: "listed",
-    ReferencedQuestion: "question",
-}

@@ -11,7 +11,7 @@ from hallulab.engine.core import Engine
 from hallulab.engine.presets import load_preset
 from hallulab.engine.word_likelihoods import log_likelihoods
 from hallulab.errors import RefusedInputError
-from hallulab.experiments.checkpoint_log import AskedModel
+from hallulab.experiments.asked_model import AskedModel
 from hallulab.experiments.iiv import (
     CandidateScores,
     IivResult,

@@ -10,7 +10,7 @@ from hallulab.engine.presets import load_preset
 from hallulab.engine.word_likelihoods import log_likelihoods
 from hallulab.engine.words import GenerationSettings, generate_answers
 from hallulab.errors import RefusedInputError
-from hallulab.experiments.checkpoint_log import AskedModel
+from hallulab.experiments.asked_model import AskedModel
 from hallulab.experiments.stated_targets import (
     CONTROL,
     PLAIN,
@@ -79,6 +79,27 @@ def test_what_is_recorded_is_read_and_never_asked_again(engine, finished, monkey
     *_, last = run_stated_targets(engine, SETTINGS, records=records)
     assert last.result.answers == result.answers
     assert records.read() == lines
+
+
+def test_targets_and_checkpoints_may_be_added_and_all_are_read(engine, tmp_path):
+    records = RecordFile(records_path(tmp_path, SETTINGS))
+    first = replace(SETTINGS, n_questions=2, targets=(0.5,), checkpoints=("base",))
+    second = replace(first, targets=(0.75,), checkpoints=("seed2-epoch4",))
+    *_, before = run_stated_targets(engine, first, records=records)
+    *_, after = run_stated_targets(engine, second, records=records)
+    result = read_stated_targets(records)
+    assert result.settings.targets == (0.5, 0.75)
+    assert result.checkpoints == ("base", "seed2-epoch4")
+    assert set(result.answers) == {*before.result.answers, *after.result.answers}
+    asked = {(row.checkpoint, row.prompt) for row in behaviour_table(result)}
+    assert ("base", "t = 0.75") not in asked
+    assert {("base", "t = 0.5"), ("seed2-epoch4", "t = 0.75")} < asked
+    lines = records.path.read_text().splitlines()
+    records.path.write_text("\n".join(line.replace('"is_complete"', '"whole"') for line in lines))
+    with pytest.raises(
+        RefusedInputError, match="expected the records of a run of stated targets of this version"
+    ):
+        read_stated_targets(records)
 
 
 def test_another_run_in_the_same_records_is_refused(engine, finished):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hallulab.errors import RefusedInputError
-from hallulab.experiments.checkpoint_log import AskedModel
+from hallulab.experiments.asked_model import AskedModel
 from hallulab.experiments.iiv import CandidateScores, IivResult, IivSettings, ListedQuestion
 from hallulab.experiments.iiv_calibration import calibration_table
 from hallulab.experiments.iiv_reduction import iiv_table

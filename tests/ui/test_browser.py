@@ -1,136 +1,25 @@
 """The app as a visitor meets it: started by `app.py`, driven in headless Chromium, with no Hub in reach."""
 
-import os
 import re
-import shutil
-import socket
-import subprocess
-import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from gradio_client import Client
 from gradio_client.exceptions import AppError
-from playwright.sync_api import Locator, Page, expect, sync_playwright
+from playwright.sync_api import Locator, Page, expect
 
-ROOT = Path(__file__).parents[2]
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-# loopback is all the page may need; every other host fails to resolve
-CHROMIUM_FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-]
-PATIENCE_MS = 60_000
-"""of every expectation: long enough for the first use of a model on a busy machine"""
-SCREENSHOTS = Path(os.environ.get("HALLULAB_SCREENSHOTS", ROOT / "runs" / "screenshots"))
-
-expect.set_options(timeout=PATIENCE_MS)
+from tests.ui.browsing import (
+    fits_the_screen,
+    one_look,
+    open_tab,
+    pill,
+    press_ask,
+    prompt_box,
+    question_box,
+    shoot,
+)
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = os.environ | {
-        "GRADIO_SERVER_PORT": str(port),
-        "HF_HUB_OFFLINE": "1",
-        "TRANSFORMERS_OFFLINE": "1",
-        "HALLULAB_HOME": str(tmp_path_factory.mktemp("home")),
-    }
-    environment.pop("GRADIO_SERVER_NAME", None)
-    log = (tmp_path_factory.mktemp("log") / "app.log").open("w+")
-    app = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=log, stderr=log)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(240):
-            if app.poll() is not None:
-                break
-            try:
-                urllib.request.urlopen(url, timeout=2).read()
-                break
-            except OSError:
-                time.sleep(0.5)
-        log.seek(0)
-        assert app.poll() is None, log.read()
-        yield url
-    finally:
-        app.terminate()
-        app.wait(20)
-        log.seek(0)
-        assert "Traceback" not in log.read()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    assert CHROMIUM, "the browser tests need chromium: apt-get install chromium"
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture(params=["light-1280", "dark-390"])
-def page(browser, address, request) -> Iterator[Page]:
-    scheme, width = request.param.split("-")
-    context = browser.new_context(
-        color_scheme=scheme, viewport={"width": int(width), "height": 900}, reduced_motion="reduce"
-    )
-    tab = context.new_page()
-    elsewhere: list[str] = []
-    tab.on("request", lambda sent: elsewhere.append(sent.url) if is_elsewhere(sent.url) else None)
-    tab.goto(f"{address}/?__theme={scheme}")
-    tab.look = request.param
-    yield tab
-    context.close()
-    assert elsewhere == [], "the page asked other hosts"
-
-
-one_look = pytest.mark.parametrize("page", ["light-1280"], indirect=True)
-
-
-def is_elsewhere(url: str) -> bool:
-    return url.startswith(("http", "ws")) and not re.match(r"(http|ws)s?://127\.0\.0\.1[:/]", url)
-
-
-def shoot(page: Page, name: str) -> None:
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=SCREENSHOTS / f"{name}-{page.look}.png", full_page=True)
-
-
-def fits_the_screen(page: Page) -> bool:
-    return page.evaluate("document.documentElement.scrollWidth <= window.innerWidth + 1")
-
-
-def question_box(page: Page) -> Locator:
-    return page.get_by_role("textbox", name="Question", exact=True)
-
-
-def prompt_box(page: Page) -> Locator:
-    return page.get_by_role("textbox", name="Prompt", exact=True)
-
-
-def pill(page: Page) -> Locator:
-    """The verdict on the open tab."""
-    return page.locator(".hl-pill:visible").first
-
-
-def press_ask(page: Page) -> None:
-    """Press Ask and wait until the example, which has a verdict of its own, has made room."""
-    page.get_by_role("button", name="Ask", exact=True).click()
-    expect(page.get_by_text("An example.")).to_have_count(0)
-
-
-def open_tab(page: Page, name: str) -> None:
-    page.get_by_role("tab", name=name, exact=True).click()
 
 
 def test_ask_opens_with_an_example_that_the_mass_decides_again(page):
@@ -363,11 +252,6 @@ def test_bad_input_is_one_sentence_and_the_page_stays_up(page):
     expect(page.get_by_text("expected a prompt of at most")).to_be_visible()
     open_tab(page, "Coins")
     expect(page.get_by_role("button", name="Train live")).to_be_visible()
-
-
-@pytest.fixture(scope="module")
-def client(address) -> Client:
-    return Client(address, verbose=False)
 
 
 def test_the_endpoints_give_the_command_lines_json(client):

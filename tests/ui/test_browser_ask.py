@@ -1,23 +1,11 @@
 """The Ask tab grown, as a visitor meets it: words clicked and changed, the rate, two checkpoints, listed answers."""
 
-# ruff: noqa: F811  # a fixture is imported, and then asked for by name
 import re
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.ui.test_browser import (  # noqa: F401  # fixtures
-    address,
-    browser,
-    client,
-    fits_the_screen,
-    one_look,
-    page,
-    pill,
-    press_ask,
-    question_box,
-    shoot,
-)
+from tests.ui.browsing import fits_the_screen, one_look, pill, press_ask, question_box, shoot
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 

@@ -1,22 +1,11 @@
 """The Density tab as a visitor meets it: means dragged and typed, answers clicked, theorems chosen."""
 
-# ruff: noqa: F811  # a fixture is imported, and then asked for by name
 import re
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.ui.test_browser import (  # noqa: F401  # fixtures
-    address,
-    browser,
-    client,
-    fits_the_screen,
-    one_look,
-    open_tab,
-    page,
-    pill,
-    shoot,
-)
+from tests.ui.browsing import fits_the_screen, one_look, open_tab, pill, shoot
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 

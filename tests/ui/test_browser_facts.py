@@ -1,22 +1,12 @@
 """The tabs Facts and Grading as a visitor meets them: sliders moved, a fact clicked, t moved, a file opened."""
 
-# ruff: noqa: F811  # a fixture is imported, and then asked for by name
 import json
 import re
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.ui.test_browser import (  # noqa: F401  # fixtures
-    address,
-    browser,
-    client,
-    fits_the_screen,
-    one_look,
-    open_tab,
-    page,
-    shoot,
-)
+from tests.ui.browsing import fits_the_screen, one_look, open_tab, shoot
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 

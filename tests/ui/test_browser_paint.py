@@ -1,24 +1,11 @@
 """The Paint tab grown, as a visitor meets it: images that arrive, one looked at, every checkpoint, own pictures."""
 
-# ruff: noqa: F811  # a fixture is imported, and then asked for by name
 import re
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.ui.test_browser import (  # noqa: F401  # fixtures
-    address,
-    browser,
-    client,
-    fits_the_screen,
-    one_look,
-    open_tab,
-    page,
-    pill,
-    prompt_box,
-    question_box,
-    shoot,
-)
+from tests.ui.browsing import fits_the_screen, one_look, open_tab, pill, prompt_box, question_box, shoot
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
