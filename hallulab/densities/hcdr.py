@@ -145,15 +145,11 @@ class HcdrFrame:
         n_genuine = [
             0 if self.log_delta is not None else len(sample) for sample in self.genuine_log_densities
         ]
+        thresholds = self.thresholds.tolist()
         return [
             Verdict(
-                tuple(
-                    StateVerdict(state, float(density), float(threshold), bool(is_inside), n)
-                    for state, density, threshold, is_inside, n in zip(
-                        self.states, row, self.thresholds, row_inside, n_genuine, strict=True
-                    )
-                ),
+                tuple(map(StateVerdict, self.states, row, thresholds, row_inside, n_genuine)),
                 self.content_hash,
             )
-            for row, row_inside in zip(densities, inside, strict=True)
+            for row, row_inside in zip(densities.tolist(), inside.tolist(), strict=True)
         ]

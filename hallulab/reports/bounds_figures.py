@@ -27,7 +27,7 @@ SMALLEST_SHOWN = 1e-30
 """of a logarithmic axis; anything smaller stands at its edge, its value on hover"""
 LOWEST_EXPONENT = -40
 """of bound / truth; lines leave the panel below"""
-ROW_HEIGHT_PX = 34
+ROW_HEIGHT_PX = 38
 PANEL_HEIGHT_PX = 150
 
 
@@ -43,8 +43,13 @@ def audit_figure(audit: BoundsAudit) -> go.Figure:
         min([*values, math.log10(max(audit.measured.rate, 1e-6)), -1.0]) * 1.08, math.log10(SMALLEST_SHOWN)
     )
     figure.update_xaxes(
-        type="log", range=[low, 0.06 * abs(low)], exponentformat="power", nticks=8, title_text="probability"
-    )
+        type="log",
+        range=[low, 0.06 * abs(low)],
+        exponentformat="power",
+        nticks=6,
+        tickangle=0,
+        title_text="probability",
+    )  # fmt: skip
     interval = audit.measured.interval
     figure.add_vrect(
         x0=max(interval.low, 10**low),
@@ -54,6 +59,12 @@ def audit_figure(audit: BoundsAudit) -> go.Figure:
         line_width=0,
     )
     rows = [BOUND_TITLES[bound.name] for bound in bounds] + ["measured"]
+    for row in rows:
+        # a name stands above its line, so that a narrow screen is left to the dots
+        figure.add_annotation(
+            x=0, y=row, xref="paper", text=row, xanchor="left", yanchor="bottom", yshift=6, showarrow=False,
+            font={"size": 12},
+        )  # fmt: skip
     for bound in bounds:
         row = BOUND_TITLES[bound.name]
         if bound.value is None or bound.log_value is None:
@@ -88,9 +99,11 @@ def audit_figure(audit: BoundsAudit) -> go.Figure:
             ),
             showlegend=False,
         )  # fmt: skip
-    figure.update_yaxes(categoryorder="array", categoryarray=rows[::-1], range=[-0.6, len(rows) - 0.4])
+    figure.update_yaxes(
+        categoryorder="array", categoryarray=rows[::-1], range=[-0.6, len(rows) - 0.2], showticklabels=False
+    )
     styled(figure, height_px=ROW_HEIGHT_PX * len(rows) + 90)
-    return figure.update_layout(margin={"l": 215})
+    return figure.update_layout(margin={"l": 16})
 
 
 def tightness_figure(points: Sequence[TightnessPoint]) -> go.Figure:

@@ -98,9 +98,11 @@ def chart_figure(chart: Chart) -> go.Figure:
     if chart.marked_x is not None:
         figure.add_vline(chart.marked_x, line={"color": NEUTRAL, "dash": "dot", "width": 1})
         where = float(np.log10(chart.marked_x)) if chart.is_log_x else chart.marked_x
+        is_left = where <= _middle_x(chart)
         figure.add_annotation(
-            x=where, y=1, yref="paper", text=chart.marked_name, showarrow=False, xanchor="left", yanchor="top"
-        )
+            x=where, y=1, yref="paper", text=chart.marked_name, showarrow=False,
+            xanchor="left" if is_left else "right", yanchor="top",
+        )  # fmt: skip
     figure.update_xaxes(title_text=chart.x_title, type="log" if chart.is_log_x else None)
     if chart.x_ticks:
         places, names = zip(*chart.x_ticks, strict=True)
@@ -116,6 +118,13 @@ def chart_figure(chart: Chart) -> go.Figure:
         legend={"orientation": "h", "y": -0.24, "yanchor": "top", "x": 0},
     )
     return figure
+
+
+def _middle_x(chart: Chart) -> float:
+    """Half-way along a numeric x, in decades where it is logarithmic."""
+    places = np.array([x for series in chart.series for x in series.x], dtype=float)
+    shown = np.log10(places[places > 0]) if chart.is_log_x else places
+    return float(shown.min() + shown.max()) / 2
 
 
 def _add_band(figure: go.Figure, series: Series) -> None:

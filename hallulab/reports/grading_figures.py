@@ -120,8 +120,8 @@ def risk_coverage_chart(found: LabelledRiskCoverage) -> Chart:
                 )
             ),
         ],
-        x_title="coverage: share of the questions answered",
-        y_title="risk: share of the answers that are wrong",
+        x_title="coverage: share answered",
+        y_title="risk: share of these wrong",
         y_range=(-0.02 * top, 1.1 * top),
     )  # fmt: skip
 
@@ -231,7 +231,10 @@ def risk_coverage_figure(answers: GradedAnswers, *, target: float | None = None)
     found = labelled_risk_coverage(answers)
     if found is None:
         return styled(go.Figure(), height_px=200)
-    figure = chart_figure(risk_coverage_chart(found))
+    # the points' own labels say what a legend would repeat
+    figure = chart_figure(risk_coverage_chart(found)).update_traces(
+        showlegend=False, selector={"mode": "markers"}
+    )
     for named, coverage, risk in zip(found.targets, found.coverage, found.risk, strict=True):
         if risk is not None:
             figure.add_annotation(x=coverage, y=risk, text=f"{named:g}", showarrow=False, yshift=13)

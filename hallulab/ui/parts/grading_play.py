@@ -61,9 +61,7 @@ def grading_panels(
         marks_html(found),
         target_sentence(t),
         _framed(score_curve_figure(answers, target=t)),
-        _framed(risk_coverage_figure(answers, target=t)).update_yaxes(title_text="share of these wrong")
-        if answers.knows_confidence
-        else None,
+        _framed(risk_coverage_figure(answers, target=t)) if answers.knows_confidence else None,
         answers_table(found, shown),
         rank_table(ranking) + stated_table(chosen.graded),
         t if t in READINGS else None,
