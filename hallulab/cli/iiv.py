@@ -22,8 +22,9 @@ def iiv(
             "by default."
         ),
     ] = None,
-    n_questions: Annotated[
-        int | None, typer.Option(help="Spread evenly over each set; 0 asks all of them.", min=0)
+    limit: Annotated[
+        int | None,
+        typer.Option(help="At most so many questions of each set, spread over it; 0 asks all.", min=0),
     ] = None,
     checkpoint: Annotated[
         list[str] | None, typer.Option(help="Who judges; repeatable. All of the preset by default.")
@@ -43,13 +44,13 @@ def iiv(
     """Is-It-Valid: how often local models state errors, against how often they misjudge answers."""
     with quiet_stdout():
         if poor_models:
-            if questions or checkpoint or n_questions is not None:
+            if questions or checkpoint or limit is not None:
                 raise RefusedInputError(
-                    "expected --poor-models without --questions, --n-questions and --checkpoint: it asks no model"
+                    "expected --poor-models without --questions, --limit and --checkpoint: it asks no model"
                 )
             found = _poor_models(seed, out)
         else:
-            found = _measured(tuple(questions or ()), n_questions, tuple(checkpoint or ()), seed, out)
+            found = _measured(tuple(questions or ()), limit, tuple(checkpoint or ()), seed, out)
     if as_json:
         print_json(found)
     elif poor_models:
@@ -60,7 +61,7 @@ def iiv(
 
 def _measured(
     sets: tuple[str, ...],
-    n_questions: int | None,
+    limit: int | None,
     checkpoints: tuple[str, ...],
     seed: int | None,
     out: Path | None,
@@ -70,8 +71,8 @@ def _measured(
     from hallulab.records import RecordFile
 
     chosen = given(seed=seed)
-    if n_questions is not None:
-        chosen["n_questions"] = n_questions or None
+    if limit is not None:
+        chosen["n_questions"] = limit or None
     names = tuple(dict.fromkeys(sets)) or DEFAULT_SETS
     runs = [IivSettings(question_set=name, checkpoints=checkpoints, **chosen) for name in names]
     folder = output_folder(out) if out else None

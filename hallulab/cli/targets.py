@@ -15,11 +15,9 @@ if TYPE_CHECKING:
 
 
 def targets(
-    question_set: Annotated[
-        str | None, typer.Option("--set", help="birthdays, misconceptions or truthfulqa.")
-    ] = None,
-    questions: Annotated[
-        int | None, typer.Option(help="Spread evenly over the set; 0 asks all of them.", min=0)
+    questions: Annotated[str | None, typer.Option(help="birthdays, misconceptions or truthfulqa.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="At most so many questions, spread over the set; 0 asks all.", min=0)
     ] = None,
     checkpoint: Annotated[
         list[str] | None, typer.Option(help="Who answers; repeatable. All of the preset by default.")
@@ -43,9 +41,9 @@ def targets(
     from hallulab.records import RecordFile
 
     with quiet_stdout():
-        chosen = given(question_set=question_set, temperature=temperature)
-        if questions is not None:
-            chosen["n_questions"] = questions or None
+        chosen = given(question_set=questions, temperature=temperature)
+        if limit is not None:
+            chosen["n_questions"] = limit or None
         if target:
             chosen["targets"] = tuple(target)
         settings = StatedTargetsSettings(checkpoints=tuple(checkpoint or ()), seed=seed, **chosen)

@@ -9,7 +9,7 @@ from hallulab.experiments import poor_models
 
 def test_iiv_measures_records_and_reports(run, tmp_path):
     out = tmp_path / "run"
-    asked = ("iiv", "--questions", "misconceptions", "--n-questions", "4", "--checkpoint", "base")
+    asked = ("iiv", "--questions", "misconceptions", "--limit", "4", "--checkpoint", "base")
     found = run(*asked, "--checkpoint", "epoch-2", "--out", out, "--json").json
     assert {row["scale"] for row in found["table"]} == {"renormalised", "per_token", "as_is"}
     assert {row["checkpoint"] for row in found["table"]} == {"base", "epoch-2"}
@@ -33,7 +33,7 @@ def test_iiv_measures_records_and_reports(run, tmp_path):
 
 
 def test_tables_for_people(run):
-    shown = run("iiv", "--questions", "open_ended", "--n-questions", "3", "--checkpoint", "base").out
+    shown = run("iiv", "--questions", "open_ended", "--limit", "3", "--checkpoint", "base").out
     assert "the paper's factor is 2" in shown
     assert "open_ended, base" in shown
     assert "Broken bounds: 0 of 3" in shown
@@ -61,8 +61,6 @@ def test_refusals(run, tmp_path):
     assert "unknown question set 'trivia'" in run("iiv", "--questions", "trivia").refusal
     assert "it asks no model" in run("iiv", "--poor-models", "--checkpoint", "base").refusal
     out = tmp_path / "run"
-    run("iiv", "--questions", "misconceptions", "--n-questions", "2", "--checkpoint", "base", "--out", out)
-    again = run(
-        "iiv", "--questions", "misconceptions", "--n-questions", "3", "--checkpoint", "base", "--out", out
-    )
+    run("iiv", "--questions", "misconceptions", "--limit", "2", "--checkpoint", "base", "--out", out)
+    again = run("iiv", "--questions", "misconceptions", "--limit", "3", "--checkpoint", "base", "--out", out)
     assert "another n_questions" in again.refusal

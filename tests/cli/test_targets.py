@@ -9,7 +9,7 @@ def in_the_small_world(run, monkeypatch):
 
 def test_a_small_run_says_what_the_prompt_changes_and_can_be_reported(in_the_small_world, tmp_path):
     run = in_the_small_world
-    few = ("--questions", "5", "--checkpoint", "base", "--target", "0", "--target", "0.9", "--out", tmp_path)
+    few = ("--limit", "5", "--checkpoint", "base", "--target", "0", "--target", "0.9", "--out", tmp_path)
     found = run("targets", *few, "--json").json
     assert [row["prompt"] for row in found["behaviour"]] == ["plain", "other sentence", "t = 0", "t = 0.9"]
     assert found["target_alone"][0]["n"] == 5
@@ -29,6 +29,6 @@ def test_a_small_run_says_what_the_prompt_changes_and_can_be_reported(in_the_sma
 
 
 def test_what_cannot_be_asked_is_refused(run):
-    assert "unknown question set" in run("targets", "--set", "riddles").refusal
+    assert "unknown question set" in run("targets", "--questions", "riddles").refusal
     assert "0 <= t < 1" in run("targets", "--target", "1").refusal
     assert "unknown checkpoint" in run("targets", "--checkpoint", "nobody").refusal
