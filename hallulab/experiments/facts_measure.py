@@ -32,7 +32,14 @@ from hallulab.theory.arbitrary_facts import (
     sharp_lower_bound,
     sharp_upper_bound,
 )
-from hallulab.theory.is_it_valid import best_threshold, loss, loss_slope, reduction, sharp_reduction
+from hallulab.theory.is_it_valid import (
+    best_threshold,
+    error_rate,
+    loss,
+    loss_slope,
+    reduction,
+    sharp_reduction,
+)
 
 BOUNDS: Mapping[str, Callable[[float, int, int], FactsBound]] = {
     "paper_lower": paper_lower_bound,
@@ -246,7 +253,7 @@ def size_curve(
             n_samples=n,
             singleton_rate=rate,
             missing_mass=missing_mass(facts.fact_probability, counts.n_answered),
-            err=float(reduction(learned.truth, learned.probability).err),
+            err=float(error_rate(learned.truth, learned.probability)),
             **bounds,
         )
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hallulab.errors import RefusedInputError
-from hallulab.theory.is_it_valid import AnswerWorld, best_threshold, reduction
+from hallulab.theory.is_it_valid import AnswerWorld, best_threshold, error_rate
 from hallulab.theory.linear_opt import linear_opt
 from hallulab.theory.poor_ngrams import choice_bound
 
@@ -112,7 +112,7 @@ def _family(
     for score in scores:
         raised = np.exp(score - score.max(axis=1, keepdims=True))
         model = raised / raised.sum(axis=1, keepdims=True)
-        errs.append(float(reduction(world, model).err))
+        errs.append(float(error_rate(world, model)))
         opts.append(max(0.0, best_threshold(world, model).err_iiv))  # rounding may leave less than 0
     slack = min(err - choice_bound(opt, settings.n_choices) for err, opt in zip(errs, opts, strict=True))
     return FamilyPoint(

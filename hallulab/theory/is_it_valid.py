@@ -140,6 +140,15 @@ def reduction(world: AnswerWorld, model: ArrayLike) -> Reduction:
     return _reduction(world, _checked_model(world, model), threshold, size_term)
 
 
+def error_rate(world: AnswerWorld, model: ArrayLike) -> Values | float:
+    """err of `reduction` without the rest of it: p̂(E), how often the model generates an error.
+
+    Args, returns and errors: as `reduction`.
+    """
+    checked = _checked_model(world, model)
+    return _plain(np.asarray(_generated_errors(world, checked) @ world.prompt_weights))
+
+
 def sharp_reduction(world: AnswerWorld, model: ArrayLike) -> Reduction:
     """The same argument with nothing given away (docs/facts.md, 1).
 
@@ -278,6 +287,11 @@ def _reduction(world: AnswerWorld, model: Values, thresholds: Values, size_term:
     return Reduction(*(_plain(np.asarray(getattr(measured, field.name))) for field in fields(Reduction)))
 
 
+def _generated_errors(world: AnswerWorld, model: Values) -> Values:
+    """p̂(E_c|c), shape (..., n_prompts)."""
+    return (world.n_members * ~world.is_valid * model).sum(axis=-1)
+
+
 def _terms(world: AnswerWorld, model: Values, thresholds: Values) -> PromptTerms:
     errors = world.n_members * ~world.is_valid
     above = model > thresholds[:, None]
@@ -285,7 +299,7 @@ def _terms(world: AnswerWorld, model: Values, thresholds: Values) -> PromptTerms
         above, errors / world.n_errors[:, None], world.n_members * world.data_probability
     )  # of the valid half, and of the half of errors
     return PromptTerms(
-        err=(errors * model).sum(axis=-1),
+        err=_generated_errors(world, model),
         err_iiv=0.5 * misjudged.sum(axis=-1),
         # term by term, so that a model that agrees with the data there has exactly 0
         overshoot=(world.n_members * above * (model - world.data_probability)).sum(axis=-1),

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hallulab.errors import RefusedInputError
-from hallulab.theory.is_it_valid import AnswerWorld, reduction
+from hallulab.theory.is_it_valid import AnswerWorld, error_rate
 
 MAX_TABLES = 2_000_000
 TABLES_AT_ONCE = 20_000
@@ -174,7 +174,7 @@ def _on_grid(world: ChoiceWorld, context: NDArray[np.int64], n_steps: int) -> tu
     valid_mass, error_mass = answers.mix
     for part in tables(int(context.max()) + 1, len(world.choices), n_steps):
         models = part[:, context]  # (n, n_prompts, C)
-        errs.append(np.min(np.asarray(reduction(answers, models).err)))
+        errs.append(np.min(np.asarray(error_rate(answers, models))))
         for threshold in (*thresholds, 1.0):
             wrong = np.where(models > threshold, error_mass, valid_mass).sum(axis=(-2, -1))
             misjudged.append(wrong.min())

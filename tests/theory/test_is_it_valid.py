@@ -11,6 +11,7 @@ from hallulab.errors import RefusedInputError
 from hallulab.theory.is_it_valid import (
     AnswerWorld,
     best_threshold,
+    error_rate,
     loss,
     loss_slope,
     prompt_terms,
@@ -52,6 +53,17 @@ def test_hand_computed_example():
     assert found.bound == pytest.approx(-1 / 3)
     # only b lies at or below the threshold: 2 (7/24) − 1/3 − 1/4 = 0
     assert sharp_reduction(world, [[0.5, 0, 0.5, 0, 0]]).signed_bound == pytest.approx(0)
+
+
+@pytest.mark.parametrize("n_models", [(), (7,)])
+def test_the_error_rate_alone_is_that_of_the_reduction(n_models):
+    world, model = random_world(np.random.default_rng(8))
+    models = model * np.linspace(0.2, 1, 7)[:, None, None] if n_models else model
+    found = error_rate(world, models)
+    assert np.shape(found) == n_models
+    assert np.array_equal(found, reduction(world, models).err)
+    with pytest.raises(RefusedInputError, match="of the shape of"):
+        error_rate(world, [[0.5]])
 
 
 def test_the_bound_is_attained():
