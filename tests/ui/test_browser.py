@@ -141,8 +141,15 @@ def drag_line(page: Page, *, to: float) -> None:
 
 
 def set_number(page: Page, label: str, value: str) -> None:
-    page.get_by_label(label, exact=True).locator("visible=true").fill(value)
-    page.keyboard.press("Tab")
+    """Type a number; a box of a section that has just opened is sometimes set once more by the page itself."""
+    box = page.get_by_label(label, exact=True).locator("visible=true")
+    for _ in range(5):
+        box.fill(value)
+        page.keyboard.press("Tab")
+        page.wait_for_timeout(300)
+        if box.input_value() == value:
+            return
+    raise AssertionError(f"{label} does not stay at {value}")
 
 
 def test_coins_are_chosen_flipped_and_judged(page):
