@@ -2,10 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from hallulab.engine.word_likelihoods import log_likelihoods
 from hallulab.errors import RefusedInputError
 from hallulab.experiments.asked_model import AskedModel, asked_model
 from hallulab.experiments.poor_models import FILE_NAME as POOR_MODELS_FILE
-from hallulab.experiments.run_log import RunLog, record_format
+from hallulab.experiments.run_log import QuestionsHeader, RunLog, record_format
 from hallulab.models.qwen import LoadedQwen
 from hallulab.records import RecordFile, library_versions
 from hallulab.scoring.job_progress import taking_turns
@@ -131,9 +130,9 @@ def run_iiv(
     asked = candidate_questions(
         settings.question_set, settings.n_questions, path=questions_path, seed=settings.seed
     )
-    header = _header_of(settings, asked)
+    header = HEADER.written(settings, _sha256(asked))
     log: RunLog[Recorded] = RunLog(FORMAT, records)
-    log.check(_decides(header), _decides)
+    log.check(HEADER.decides(header), HEADER.decides)
     log.begin(header)
     log.keep_new(map(_listed, asked))
     named = replace(settings, checkpoints=tuple(names))
@@ -228,7 +227,7 @@ def _read_run(records: RecordFile) -> IivResult:
             f"expected an Is-It-Valid run in {records.path}, found none: make one with "
             "`python -m hallulab iiv --out FOLDER`"
         )
-    settings, _ = _read_header(log.headers[-1])
+    settings = HEADER.settings(log.headers[-1])
     names = tuple(model.checkpoint for model in log.of_type(AskedModel))
     return _result(log, replace(settings, checkpoints=names), log.headers[-1].get("versions", {}))
 
@@ -264,31 +263,10 @@ def _key_of(item: Recorded) -> tuple[str, ...]:
             return "scores", item.checkpoint, item.question_id
 
 
+EXPERIMENT = "an Is-It-Valid run"
+HEADER = QuestionsHeader(EXPERIMENT, IivSettings, MAY_GROW)
 FORMAT = record_format(
-    "an Is-It-Valid run",
+    EXPERIMENT,
     {"model": AskedModel, "question": ListedQuestion, "scores": CandidateScores},
     _key_of,
 )
-
-
-def _header_of(settings: IivSettings, questions: Sequence[CandidateQuestion]) -> dict[str, Any]:
-    return {"settings": asdict(settings), "questions_sha256": _sha256(questions)}
-
-
-def _read_header(header: Mapping[str, Any]) -> tuple[IivSettings, str]:
-    """Settings, and the hash of the questions; RefusedInputError for another version's."""
-    try:
-        asked = header["settings"] | {"checkpoints": tuple(header["settings"]["checkpoints"])}
-        return IivSettings(**asked), header["questions_sha256"]
-    except (KeyError, TypeError) as error:
-        raise RefusedInputError(
-            f"expected the settings of an Is-It-Valid run of this version, got others ({error}): run it again in "
-            "another folder"
-        ) from error
-
-
-def _decides(header: Mapping[str, Any]) -> dict[str, Any]:
-    """What two runs must agree in to be the same; checkpoints can be added."""
-    settings, questions_sha256 = _read_header(header)
-    asked = {name: value for name, value in vars(settings).items() if name not in MAY_GROW}
-    return asked | {"questions": questions_sha256}

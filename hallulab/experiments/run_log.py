@@ -6,7 +6,7 @@ records of another run before anything is written.
 
 import json
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Generic, TypeVar
 
 from hallulab.errors import RefusedInputError
@@ -15,6 +15,7 @@ from hallulab.records import RecordFile, as_plain, as_tuples, library_versions
 
 Item = TypeVar("Item")
 Kind = TypeVar("Kind")
+Settings = TypeVar("Settings")
 Record = Mapping[str, Any]
 SETTINGS = "settings"
 """kind of the records that say what was asked for"""
@@ -67,6 +68,39 @@ def record_format(
             ) from error
 
     return RecordFormat(experiment, to_record, from_record, key_of)
+
+
+@dataclass(frozen=True)
+class QuestionsHeader(Generic[Settings]):
+    """What a run over one set of questions says about itself."""
+
+    experiment: str
+    """as `RecordFormat`"""
+    settings_type: type[Settings]
+    """a dataclass of plain values and tuples of them"""
+    may_grow: tuple[str, ...]
+    """settings that may change from one command to the next"""
+
+    def written(self, settings: Any, questions_sha256: str) -> dict[str, Any]:
+        """The header, versions of libraries aside."""
+        return {"settings": asdict(settings), "questions_sha256": questions_sha256}
+
+    def settings(self, header: Record) -> Settings:
+        """What `written` was given; RefusedInputError for another version's."""
+        try:
+            return self.settings_type(**{k: as_tuples(v) for k, v in header["settings"].items()})
+        except (KeyError, TypeError) as error:
+            raise RefusedInputError(
+                f"expected the settings of {self.experiment} of this version, got others ({error}): run it again in "
+                "another folder"
+            ) from error
+
+    def decides(self, header: Record) -> dict[str, Any]:
+        """What two runs must agree in to be the same."""
+        asked = vars(self.settings(header)).items()
+        return {k: v for k, v in asked if k not in self.may_grow} | {
+            "questions": header.get("questions_sha256")
+        }
 
 
 class RunLog(Generic[Item]):

@@ -4,10 +4,9 @@ Every checkpoint answers the same questions with the plain prompt, with each tar
 length that states none: what that control changes as well is no effect of the target.
 """
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -27,7 +26,7 @@ from hallulab.engine.word_prompts import checked_chat_ids
 from hallulab.engine.words import GenerationSettings
 from hallulab.errors import RefusedInputError
 from hallulab.experiments.asked_model import AskedModel, asked_model
-from hallulab.experiments.run_log import RunLog, record_format
+from hallulab.experiments.run_log import QuestionsHeader, RunLog, record_format
 from hallulab.models.qwen import LoadedQwen
 from hallulab.records import RecordFile, library_versions
 from hallulab.scoring.answer_file import GivenAnswer
@@ -186,12 +185,13 @@ def run_stated_targets(
     for name in names:
         engine.checkpoint_place("words", name)
     questions = asked_questions(settings, questions_path)
-    header = _header_of(settings, questions)
+    header = HEADER.written(settings, question_set_sha256(questions))
     log: RunLog[Recorded] = RunLog(FORMAT, records)
-    log.check(_decides(header), _decides)
+    log.check(HEADER.decides(header), HEADER.decides)
     log.begin(header)
     log.keep_new(questions)
     n_total = len(names) * len(settings.prompts) * len(questions)
+    n_done = 0
     with engine.job("stated targets"):
         for name in names:
             qwen = engine.qwen(name)
@@ -200,9 +200,10 @@ def run_stated_targets(
             log.keep_new([model])
             for kind in settings.prompts:
                 left = [q for q in questions if ("answer", name, kind.name, q.id) not in log.items]
+                n_done += len(questions) - len(left)
                 for batch in _answered(qwen, name, kind, left, settings):
                     log.keep(batch)
-                    n_done = len(log.of_type(TargetAnswer))
+                    n_done += len(batch)
                     yield TargetsStep(f"{name}, {kind.name}", n_done, n_total)
     result = _result(log, replace(settings, checkpoints=tuple(names)), library_versions())
     yield TargetsStep("done", n_total, n_total, result)
@@ -252,7 +253,7 @@ def read_stated_targets(records: RecordFile) -> StatedTargetsResult:
             f"expected a run of stated targets in {records.path}, found none: make one with "
             "`python -m hallulab targets --out FOLDER`"
         )
-    asked = [_read_header(header)[0] for header in log.headers]
+    asked = [HEADER.settings(header) for header in log.headers]
     every_target = dict.fromkeys(target for settings in asked for target in settings.targets)
     names = tuple(model.checkpoint for model in log.of_type(AskedModel))
     grown = replace(asked[-1], checkpoints=names, targets=tuple(every_target))
@@ -325,32 +326,10 @@ def _key_of(item: Recorded) -> tuple[str, ...]:
             return "answer", item.checkpoint, item.prompt, item.question_id
 
 
+EXPERIMENT = "a run of stated targets"
+HEADER = QuestionsHeader(EXPERIMENT, StatedTargetsSettings, MAY_GROW)
 FORMAT = record_format(
-    "a run of stated targets",
+    EXPERIMENT,
     {"model": AskedModel, "question": ReferencedQuestion, "answer": TargetAnswer},
     _key_of,
 )
-
-
-def _header_of(settings: StatedTargetsSettings, questions: Sequence[ReferencedQuestion]) -> dict[str, Any]:
-    return {"settings": asdict(settings), "questions_sha256": question_set_sha256(questions)}
-
-
-def _read_header(header: Mapping[str, Any]) -> tuple[StatedTargetsSettings, str]:
-    """Settings, and the hash of the questions; RefusedInputError for another version's."""
-    try:
-        given = header["settings"]
-        asked = given | {name: tuple(given[name]) for name in MAY_GROW}
-        return StatedTargetsSettings(**asked), header["questions_sha256"]
-    except (KeyError, TypeError) as error:
-        raise RefusedInputError(
-            f"expected the settings of a run of stated targets of this version, got others ({error}): run it again in "
-            "another folder"
-        ) from error
-
-
-def _decides(header: Mapping[str, Any]) -> dict[str, Any]:
-    """What two runs must agree in to be the same; checkpoints and targets can be added."""
-    settings, questions_sha256 = _read_header(header)
-    asked = {name: value for name, value in vars(settings).items() if name not in MAY_GROW}
-    return asked | {"questions": questions_sha256}

@@ -49,7 +49,7 @@ def audit_figure(audit: BoundsAudit) -> go.Figure:
         nticks=6,
         tickangle=0,
         title_text="probability",
-    )  # fmt: skip
+    )
     interval = audit.measured.interval
     figure.add_vrect(
         x0=max(interval.low, 10**low),
